@@ -1,0 +1,1 @@
+//! maul's load engine.

@@ -1,0 +1,35 @@
+"""The latency histogram (HdrHistogram, three significant digits): merged exactly, percentiles never averaged.
+
+The class is compiled (crates/engine-py) because a report merges thousands of them. Values are nanoseconds.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from maul._engine import Histogram
+
+__all__ = ["Histogram", "LatencyKind", "LatencyRow"]
+
+
+class LatencyKind(StrEnum):
+    """What was timed."""
+
+    LATENCY = "latency"  # due to end: what a customer feels
+    SERVICE = "service"  # send to end: what the target took
+    FIRST_BYTE = "first_byte"  # send to first byte of the answer
+    LAG = "lag"  # due to send: how late the generator was, or how long it had to queue
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """A histogram of one (second of the due time, operation, outcome, kind), in HdrHistogram V2 encoding.
+
+    Several rows of the same key are parts of one distribution: merge them.
+    """
+
+    second: int
+    op: int
+    outcome: int
+    kind: LatencyKind
+    count: int
+    hdr: bytes

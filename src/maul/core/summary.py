@@ -1,0 +1,227 @@
+"""Summary: what a run says in the end. The schema of `summary.json`, versioned; every report is drawn from it.
+
+Times are Unix nanoseconds, latencies milliseconds, ratios between 0 and 1.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from maul.core.verdict import Verdict
+
+SCHEMA_VERSION = 1
+
+
+def _verdict(value: object) -> object:
+    return Verdict[value] if isinstance(value, str) else value
+
+
+VerdictName = Annotated[
+    Verdict, BeforeValidator(_verdict), PlainSerializer(lambda v: v.name, return_type=str, when_used="json")
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ending(StrEnum):
+    """How the run came to its end."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"  # Ctrl-C
+    GUARD = "guard"
+    FAILED = "failed"  # an error of ours, of the machine or of the target
+    KILLED = "killed"  # no end was recorded: the process died
+
+
+class Check(_Part):
+    """One question asked of the record, and its answer."""
+
+    name: str
+    verdict: VerdictName
+    says: str
+    phase: str = ""
+
+
+class Percentiles(_Part):
+    """Of one merged histogram; milliseconds."""
+
+    count: int
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+    p999: float
+    p9999: float
+    max: float
+
+
+class OperationLatency(_Part):
+    """Latency of the completed operations of one kind: from the due time, and from the send."""
+
+    op: str
+    latency: Percentiles
+    service: Percentiles
+
+
+class PhaseSummary(_Part):
+    """One phase in numbers. `offered` = all arrivals due; each is ok, fail, unknown or dropped."""
+
+    name: str
+    kind: str
+    began_ns: int
+    ended_ns: int
+    offered: int
+    ok: int
+    fail: int
+    unknown: int
+    late: int
+    dropped: int
+    bytes_sent: int
+    bytes_received: int
+    latency: list[OperationLatency]
+
+    @property
+    def duration_s(self) -> float:
+        """Wall-clock length."""
+        return (self.ended_ns - self.began_ns) / 1e9
+
+    @property
+    def achieved_per_s(self) -> float:
+        """Operations that were OK, per second."""
+        return self.ok / self.duration_s if self.ended_ns > self.began_ns else 0.0
+
+
+class Wall(_Part):
+    """What gave. `kind` is cpu, disk, memory, network, process, generator or none."""
+
+    kind: str
+    subject: str
+    utilisation: float
+    says: str
+    evidence: list[str] = []
+
+
+class Level(_Part):
+    """One step of a rising load. Rates per second; latencies from the due time, all operations together."""
+
+    began_ns: int
+    ended_ns: int
+    offered_per_s: float
+    achieved_per_s: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    service_p99_ms: float
+    error_ratio: float
+    dropped_ratio: float
+    lag_p99_ms: float
+    generator_bound: bool
+    meets: bool
+    why_not: str = ""
+
+
+class Capacity(_Part):
+    """The highest rate that still met the objectives, the first that did not, and the wall between them."""
+
+    phase: str
+    levels: list[Level]
+    highest_good_per_s: float | None
+    first_bad_per_s: float | None
+    broke: str
+    wall: Wall | None
+    says: str
+
+
+class ErrorCount(_Part):
+    """Operations that were not OK, by what went wrong."""
+
+    phase: str
+    op: str
+    outcome: str
+    error_class: str
+    count: int
+    first_ns: int
+    last_ns: int
+
+
+class Finding(_Part):
+    """One object that is not as promised. `kind`: lost, corrupt, stale, resurrected, phantom, unreadable, unlisted."""
+
+    kind: str
+    key: str
+    through: str
+    expected: str
+    found: str
+
+
+class AuditSummary(_Part):
+    """Every acknowledged object read back through every gateway."""
+
+    objects: int
+    reads: int
+    through: list[str]
+    counts: dict[str, int]
+    findings: list[Finding]
+    findings_total: int
+    complete: bool
+    says: str
+
+
+class FaultSummary(_Part):
+    """One fault: what was hurt, whether the effect was proven, whether it was healed."""
+
+    name: str
+    target: str
+    began_ns: int
+    healed_ns: int | None
+    proven: bool
+    healed: bool
+    effect: str
+    undo: str
+    customers: str = ""
+
+
+class GeneratorSummary(_Part):
+    """What the load generator itself cost and whether it was the limit."""
+
+    shards: int
+    requests: int
+    cpu_seconds: float
+    cpu_us_per_request: float
+    lag_p50_ms: float
+    lag_p99_ms: float
+    lag_max_ms: float
+    late: int
+    dropped: int
+    records_lost: int
+    bound: bool
+    says: str
+
+
+class Summary(_Part):
+    """The whole answer of a run."""
+
+    schema_version: int = SCHEMA_VERSION
+    maul_version: str
+    run_id: str
+    campaign: str
+    target: str
+    plan_hash: str
+    began_ns: int
+    ended_ns: int
+    ending: Ending
+    verdict: VerdictName
+    exit_code: int
+    headline: str
+    checks: list[Check]
+    phases: list[PhaseSummary]
+    capacity: Capacity | None
+    errors: list[ErrorCount]
+    audit: AuditSummary | None
+    faults: list[FaultSummary]
+    generator: GeneratorSummary | None
+    gaps: list[str]
+    notes: list[str] = []

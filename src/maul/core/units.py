@@ -1,0 +1,81 @@
+"""Sizes, durations and rates as people write them, and back."""
+
+import re
+
+_SIZE_UNITS = {
+    "": 1, "b": 1,
+    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+_TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER_AND_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes. Raises ValueError with what would be understood.
+
+    >>> parse_size("4KiB"), parse_size("1.5 MB"), parse_size(512)
+    (4096, 1500000, 512)
+    """
+    match = _NUMBER_AND_UNIT.fullmatch(str(text))
+    unit = match.group(2).lower() if match else None
+    if match is None or unit not in _SIZE_UNITS:
+        raise ValueError(f"{text!r} is not a size; write bytes or a unit, such as 512, 4KiB, 1.5MB")
+    return round(float(match.group(1)) * _SIZE_UNITS[unit])
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds. Raises ValueError with what would be understood.
+
+    >>> parse_duration("500ms"), parse_duration("1.5m"), parse_duration(3)
+    (0.5, 90.0, 3.0)
+    """
+    match = _NUMBER_AND_UNIT.fullmatch(str(text))
+    unit = match.group(2).lower() if match else None
+    if match is None or unit not in (_TIME_UNITS | {"": 1.0}):
+        raise ValueError(f"{text!r} is not a duration; write seconds or a unit, such as 30, 500ms, 30s, 5m, 2h")
+    return float(match.group(1)) * (_TIME_UNITS | {"": 1.0})[unit]
+
+
+def parse_rate(text: str | float) -> float:
+    """Events per second. Raises ValueError with what would be understood.
+
+    >>> parse_rate("100/s"), parse_rate("30/m"), parse_rate(5)
+    (100.0, 0.5, 5.0)
+    """
+    number, _, per = str(text).partition("/")
+    try:
+        value = float(number)
+        seconds = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}[per.strip()]
+    except (ValueError, KeyError):
+        raise ValueError(f"{text!r} is not a rate; write events per second, such as 100, 100/s, 30/m") from None
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text!r} is not a rate; it must be finite and not negative")
+    return value / seconds
+
+
+def show_size(size: float) -> str:
+    """Bytes for people, binary units.
+
+    >>> show_size(4096), show_size(1536), show_size(100)
+    ('4 KiB', '1.5 KiB', '100 B')
+    """
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.4g} TiB"
+
+
+def show_duration(seconds: float) -> str:
+    """Seconds for people.
+
+    >>> show_duration(0.0042), show_duration(3.25), show_duration(135)
+    ('4.2 ms', '3.2 s', '2 min 15 s')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
