@@ -148,7 +148,11 @@ class ErrorCount(_Part):
 
 
 class Finding(_Part):
-    """One object that is not as promised. `kind`: lost, corrupt, stale, resurrected, phantom, unreadable, unlisted."""
+    """One object that is not as promised, through one or several gateways.
+
+    `kind`: lost, corrupt, stale, resurrected, phantom, unreadable, divergent (gateways disagree), unlisted, ghost
+    (listed, but deleted); of reads during the load: corrupt, phantom, missing, stale.
+    """
 
     kind: str
     key: str

@@ -8,7 +8,8 @@ _SIZE_UNITS = {
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_NUMBER_AND_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_NUMBER_AND_UNIT = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)\s*")
+_SECONDS_PER = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def parse_size(text: str | int) -> int:
@@ -43,15 +44,45 @@ def parse_rate(text: str | float) -> float:
     >>> parse_rate("100/s"), parse_rate("30/m"), parse_rate(5)
     (100.0, 0.5, 5.0)
     """
-    number, _, per = str(text).partition("/")
+    number, slash, per = str(text).partition("/")
     try:
         value = float(number)
-        seconds = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}[per.strip()]
+        seconds = _SECONDS_PER[per.strip() if slash else "s"]
     except (ValueError, KeyError):
         raise ValueError(f"{text!r} is not a rate; write events per second, such as 100, 100/s, 30/m") from None
     if not 0 <= value < float("inf"):
         raise ValueError(f"{text!r} is not a rate; it must be finite and not negative")
     return value / seconds
+
+
+def parse_bandwidth(text: str | int) -> int:
+    """Bytes per second. Raises ValueError with what would be understood.
+
+    >>> parse_bandwidth("200MB/s"), parse_bandwidth("1.5 MiB/s"), parse_bandwidth(1000)
+    (200000000, 1572864, 1000)
+    """
+    size, slash, per = str(text).partition("/")
+    try:
+        value, seconds = parse_size(size), _SECONDS_PER[per.strip() if slash else "s"]
+    except (ValueError, KeyError):
+        raise ValueError(f"{text!r} is not a bandwidth; write bytes per second, such as 200MB/s, 1.5MiB/s") from None
+    return round(value / seconds)
+
+
+def parse_ratio(text: str | float) -> float:
+    """A part of the whole, from 0 to 1. Raises ValueError with what would be understood.
+
+    >>> parse_ratio("0.1%"), parse_ratio("60 %"), parse_ratio(0.5)
+    (0.001, 0.6, 0.5)
+    """
+    number, percent, rest = str(text).strip().partition("%")
+    try:
+        value = float(number) / 100 if percent else float(number)
+    except ValueError:
+        value = -1.0
+    if rest or not 0 <= value <= 1:
+        raise ValueError(f"{text!r} is not a ratio from 0 to 1; write one such as 0.5, 50%, 0.1%")
+    return value
 
 
 def show_size(size: float) -> str:

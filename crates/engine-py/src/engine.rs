@@ -1,0 +1,154 @@
+//! The engine as a Python class. Every call releases the GIL while it waits for anything.
+
+use std::time::Duration;
+
+use maul_engine::engine::{Engine as Core, EngineError, Status};
+use maul_engine::operation::ErrorClass;
+use maul_engine::status::Counter;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+/// Longest time that `join` accepts, seconds.
+const JOIN_S_MAX: f64 = 1e6;
+
+const COUNTERS: [(&str, Counter); 15] = [
+    ("offered", Counter::Offered),
+    ("started", Counter::Started),
+    ("completed", Counter::Completed),
+    ("ok", Counter::Ok),
+    ("fail", Counter::Fail),
+    ("unknown", Counter::Unknown),
+    ("late", Counter::Late),
+    ("dropped", Counter::Dropped),
+    ("in_flight", Counter::InFlight),
+    ("backlog", Counter::Backlog),
+    ("connections", Counter::Connections),
+    ("bytes_sent", Counter::BytesSent),
+    ("bytes_received", Counter::BytesReceived),
+    ("records_lost", Counter::RecordsLost),
+    ("ephemeral_next", Counter::EphemeralNext),
+];
+
+/// Carries one plan out, once.
+#[pyclass(module = "maul._engine", frozen)]
+pub struct Engine {
+    core: Option<Core>,
+}
+
+fn refused(error: EngineError) -> PyErr {
+    match error {
+        EngineError::Plan(text) => PyValueError::new_err(text),
+        EngineError::State(text) => PyRuntimeError::new_err(text),
+    }
+}
+
+impl Engine {
+    fn core(&self) -> PyResult<&Core> {
+        self.core.as_ref().ok_or_else(|| PyRuntimeError::new_err("the engine is gone"))
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(py: Python<'_>, plan_json: &str) -> PyResult<Self> {
+        let core = py.detach(|| Core::new(plan_json)).map_err(refused)?;
+        Ok(Self { core: Some(core) })
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.core()?;
+        py.detach(|| core.start()).map_err(refused)
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let core = self.core()?;
+        let status = py.detach(|| core.status());
+        status_dict(py, &status)
+    }
+
+    fn take_latency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let core = self.core()?;
+        let rows = py.detach(|| core.take_latency());
+        let tuples = rows.into_iter().map(|row| {
+            let hdr = PyBytes::new(py, &row.hdr);
+            (row.second, row.op, row.outcome, row.kind, row.count, hdr).into_pyobject(py)
+        });
+        let tuples: Vec<Bound<'py, PyTuple>> = tuples.collect::<PyResult<_>>()?;
+        PyList::new(py, tuples)
+    }
+
+    fn take_operations<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let core = self.core()?;
+        let batches = py.detach(|| core.take_operations());
+        PyBytes::new_with(py, batches.iter().map(Vec::len).sum(), |bytes| {
+            let mut rest = bytes;
+            for batch in &batches {
+                let (place, behind) = rest.split_at_mut(batch.len());
+                place.copy_from_slice(batch);
+                rest = behind;
+            }
+            Ok(())
+        })
+    }
+
+    fn renew(&self) -> PyResult<()> {
+        self.core()?.renew();
+        Ok(())
+    }
+
+    fn stop(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        let core = self.core()?;
+        py.detach(|| core.stop(reason));
+        Ok(())
+    }
+
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.core()?;
+        py.detach(|| core.abort());
+        Ok(())
+    }
+
+    fn join(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
+        if !(0.0..=JOIN_S_MAX).contains(&timeout_s) {
+            return Err(PyValueError::new_err(format!("a timeout lies between 0 and {JOIN_S_MAX} s, not {timeout_s}")));
+        }
+        let core = self.core()?;
+        Ok(py.detach(|| core.join(Duration::from_secs_f64(timeout_s))))
+    }
+}
+
+impl Drop for Engine {
+    /// The last reference may go while the GIL is held; the shards end within a turn of their loops.
+    fn drop(&mut self) {
+        let core = self.core.take();
+        Python::try_attach(|py| py.detach(|| drop(core)));
+    }
+}
+
+fn status_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("state", status.phase.name())?;
+    dict.set_item("stop_reason", &status.stop_reason)?;
+    dict.set_item("elapsed_s", status.elapsed_s)?;
+    for (name, counter) in COUNTERS {
+        dict.set_item(name, status.counters.get(counter))?;
+    }
+    dict.set_item("versions_used", status.counters.get(Counter::VersionsUsed))?;
+    dict.set_item("cpu_seconds", status.counters.get(Counter::CpuNs) as f64 / 1e9)?;
+    dict.set_item("last_error", status.examples.last().map_or("", |(_, text)| text))?;
+    let (errors, examples) = (PyDict::new(py), PyDict::new(py));
+    for class in ErrorClass::ALL {
+        let count = status.counters.errors[class.slot()];
+        if count > 0 {
+            errors.set_item(class.name(), count)?;
+        }
+    }
+    for (class, text) in &status.examples {
+        examples.set_item(class.name(), text)?;
+    }
+    dict.set_item("errors", errors)?;
+    dict.set_item("error_examples", examples)?;
+    Ok(dict)
+}

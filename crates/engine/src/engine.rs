@@ -1,0 +1,339 @@
+//! The engine: one plan, carried out once by its shards, steered and read from outside.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use rustix::thread::{sched_setaffinity, set_current_timer_slack, CpuSet};
+
+use crate::clock::{Clock, NS_PER_MS, NS_PER_S};
+use crate::operation::ErrorClass;
+use crate::plan::{ArrivalSpec, Plan};
+use crate::shard::{Seat, Shard};
+use crate::status::{lock, Counter, Counters, Order, Shared};
+use crate::wire::Target;
+
+/// Between `start` and the first arrival: the threads need a moment to be there.
+const LEAD_NS: u64 = 2 * NS_PER_MS;
+/// Descriptors that are left to the rest of the process.
+const DESCRIPTORS_SPARE: u64 = 256;
+/// How often `join` looks.
+const JOIN_STEP: Duration = Duration::from_millis(5);
+
+/// Where an engine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not started.
+    Ready,
+    /// Arrivals come.
+    Running,
+    /// No more arrivals; the last operations end.
+    Draining,
+    /// Over.
+    Done,
+}
+
+impl Phase {
+    /// As it is shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Draining => "draining",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// A snapshot.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why it stopped before its plan was done; `completed` when it was not; empty before the end.
+    pub stop_reason: String,
+    /// Since the first arrival could be due.
+    pub elapsed_s: f64,
+    /// Sums over the shards.
+    pub counters: Counters,
+    /// One example text for each error class that came up, the newest last.
+    pub examples: Vec<(ErrorClass, String)>,
+}
+
+/// One histogram of [`Engine::take_latency`].
+#[derive(Clone, Debug)]
+pub struct Latency {
+    /// Unix second of the due time.
+    pub second: u64,
+    /// Number of the operation.
+    pub op: u8,
+    /// Number of the outcome.
+    pub outcome: u8,
+    /// What was timed.
+    pub kind: &'static str,
+    /// Values.
+    pub count: u64,
+    /// HdrHistogram V2, see [`crate::hist::Histogram::from_v2`].
+    pub hdr: Vec<u8>,
+}
+
+/// The engine refuses to do that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The plan cannot be carried out; one line for each problem.
+    #[error("{0}")]
+    Plan(String),
+    /// Not in this state.
+    #[error("{0}")]
+    State(String),
+}
+
+#[derive(Debug)]
+struct Threads {
+    handles: Vec<JoinHandle<()>>,
+    started: bool,
+}
+
+/// One plan and the shards that carry it out.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Arc<Plan>,
+    targets: Arc<[Target]>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    shards: u64,
+    start_ns: AtomicU64,
+    end_ns: Arc<AtomicU64>,
+    threads: Mutex<Threads>,
+    examples: Mutex<Vec<(ErrorClass, String)>>,
+}
+
+impl Engine {
+    /// Reads a plan, resolves its endpoints and reads their certificates. Sends nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Plan`] with every problem that was found.
+    pub fn new(plan_json: &str) -> Result<Self, EngineError> {
+        let plan = Plan::parse(plan_json).map_err(|error| EngineError::Plan(error.to_string()))?;
+        let (targets, problems): (Vec<_>, Vec<_>) =
+            plan.endpoints.iter().map(Target::of).partition(Result::is_ok);
+        if !problems.is_empty() {
+            let lines: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
+            return Err(EngineError::Plan(lines.join("\n")));
+        }
+        // A shard without a connection of its own, or without work of its own, would only lose its part.
+        let shards = [plan.limits.connections, plan.limits.in_flight, concurrency(&plan)]
+            .into_iter()
+            .fold(u64::from(plan.shards), u64::min)
+            .max(1);
+        Ok(Self {
+            plan: Arc::new(plan),
+            targets: targets.into_iter().filter_map(Result::ok).collect(),
+            shared: Arc::new(Shared::new(shards as usize)),
+            clock: Clock::anchored(),
+            shards,
+            start_ns: AtomicU64::new(0),
+            end_ns: Arc::new(AtomicU64::new(0)),
+            threads: Mutex::new(Threads { handles: Vec::new(), started: false }),
+            examples: Mutex::default(),
+        })
+    }
+
+    /// Starts the shards; the profile begins now.
+    ///
+    /// # Errors
+    /// When it was started before, or a thread or poller could not be made.
+    pub fn start(&self) -> Result<(), EngineError> {
+        let mut threads = lock(&self.threads);
+        if threads.started {
+            return Err(EngineError::State("the engine was started before; make a new one for every run".into()));
+        }
+        threads.started = true;
+        raise_descriptors(self.plan.limits.connections + DESCRIPTORS_SPARE);
+        let start_ns = self.clock.now_ns() + LEAD_NS;
+        self.start_ns.store(start_ns, Relaxed);
+        self.renew();
+        for index in 0..self.shards {
+            match self.launch(Seat { index, count: self.shards }, start_ns) {
+                Ok(handle) => threads.handles.push(handle),
+                Err(error) => {
+                    self.shared.command(Order::Abort, "internal: a shard could not be started");
+                    return Err(EngineError::State(format!("shard {index} could not be started: {error}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn launch(&self, seat: Seat, start_ns: u64) -> std::io::Result<JoinHandle<()>> {
+        let (plan, targets, shared) = (self.plan.clone(), self.targets.clone(), self.shared.clone());
+        let (clock, end_ns) = (self.clock, self.end_ns.clone());
+        std::thread::Builder::new().name(format!("maul-shard-{}", seat.index)).spawn(move || {
+            settle(&plan, seat.index);
+            let run = || Shard::new(plan, targets, shared.clone(), clock, seat, start_ns)?.run();
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(run));
+            let trouble = match ended {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(format!("internal: the poll loop of shard {} failed: {error}", seat.index)),
+                Err(_) => Some(format!("internal: shard {} panicked", seat.index)),
+            };
+            if let Some(trouble) = trouble {
+                shared.command(Order::Abort, &trouble);
+            }
+            end_ns.fetch_max(clock.now_ns(), Relaxed);
+        })
+    }
+
+    /// A snapshot of the counters, at most a few hundredths of a second old.
+    pub fn status(&self) -> Status {
+        let mut counters = Counters::default();
+        for published in &self.shared.published {
+            counters.merge(&published.load());
+        }
+        let phase = self.phase(&counters);
+        let start_ns = self.start_ns.load(Relaxed);
+        let until_ns = if phase == Phase::Done { self.end_ns.load(Relaxed) } else { self.clock.now_ns() };
+        let elapsed_ns = if start_ns == 0 { 0 } else { until_ns.saturating_sub(start_ns) };
+        let mut stop_reason = self.shared.reason();
+        if phase == Phase::Done && stop_reason.is_empty() {
+            stop_reason.push_str("completed");
+        }
+        Status {
+            phase,
+            stop_reason,
+            elapsed_s: elapsed_ns as f64 / NS_PER_S as f64,
+            counters,
+            examples: self.examples(),
+        }
+    }
+
+    fn phase(&self, counters: &Counters) -> Phase {
+        let threads = lock(&self.threads);
+        if !threads.started {
+            Phase::Ready
+        } else if threads.handles.iter().all(JoinHandle::is_finished) {
+            Phase::Done
+        } else if self.shared.order() != Order::Run || counters.get(Counter::Draining) == self.shards {
+            Phase::Draining
+        } else {
+            Phase::Running
+        }
+    }
+
+    fn examples(&self) -> Vec<(ErrorClass, String)> {
+        let mut kept = lock(&self.examples);
+        for mailbox in &self.shared.mailboxes {
+            for (class, text) in lock(mailbox).examples.drain(..) {
+                if !kept.iter().any(|(other, _)| *other == class) {
+                    kept.push((class, text));
+                }
+            }
+        }
+        kept.clone()
+    }
+
+    /// Takes the histograms counted so far. Several of one key are parts of one distribution.
+    pub fn take_latency(&self) -> Vec<Latency> {
+        let mut taken = Vec::new();
+        for mailbox in &self.shared.mailboxes {
+            let rows = std::mem::take(&mut lock(mailbox).rows);
+            for row in &rows {
+                taken.extend(row.to_v2().into_iter().map(|histogram| Latency {
+                    second: row.second,
+                    op: row.op.number(),
+                    outcome: row.outcome.number(),
+                    kind: histogram.kind.name(),
+                    count: histogram.count,
+                    hdr: histogram.hdr,
+                }));
+            }
+            lock(mailbox).used_rows.extend(rows);
+        }
+        taken
+    }
+
+    /// Takes the operation records kept so far, packed as `OPERATION_DTYPE` lays them out; one batch per shard.
+    pub fn take_operations(&self) -> Vec<Vec<u8>> {
+        self.shared.mailboxes.iter().map(|mailbox| std::mem::take(&mut lock(mailbox).records)).collect()
+    }
+
+    /// Extends the lease from now on.
+    pub fn renew(&self) {
+        if let Some(lease_ms) = self.plan.lease_ms {
+            self.shared.lease(self.clock.now_ns() + lease_ms * NS_PER_MS);
+        }
+    }
+
+    /// No new arrivals; what is under way may end.
+    pub fn stop(&self, reason: &str) {
+        self.shared.command(Order::Stop, if reason.is_empty() { "stopped" } else { reason });
+    }
+
+    /// Closes all connections now; what is under way is recorded as stopped.
+    pub fn abort(&self) {
+        self.shared.command(Order::Abort, "aborted");
+    }
+
+    /// Waits for the end; true when it came in time.
+    pub fn join(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        loop {
+            if self.is_done() {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            std::thread::sleep(left.min(JOIN_STEP));
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let threads = lock(&self.threads);
+        threads.started && threads.handles.iter().all(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Engine {
+    /// No traffic outlives its engine.
+    fn drop(&mut self) {
+        self.shared.command(Order::Abort, "the engine was dropped");
+        for handle in lock(&self.threads).handles.drain(..) {
+            // A shard that panicked has said so.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn concurrency(plan: &Plan) -> u64 {
+    match plan.arrivals {
+        ArrivalSpec::Closed { concurrency, .. } => concurrency,
+        ArrivalSpec::Open { .. } => u64::MAX,
+    }
+}
+
+/// Puts the calling thread on its processor and makes its sleeps exact. Neither is vital.
+fn settle(plan: &Plan, index: u64) {
+    let _ = set_current_timer_slack(std::num::NonZeroU64::new(1));
+    let Some(cpus) = plan.pin.as_ref().filter(|cpus| !cpus.is_empty()) else {
+        return;
+    };
+    let mut set = CpuSet::new();
+    set.set(cpus[index as usize % cpus.len()]);
+    let _ = sched_setaffinity(None, &set);
+}
+
+/// Raises the soft limit of open files towards the hard one when the plan needs it. What is still missing shows as
+/// failed connections.
+fn raise_descriptors(wanted: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current.filter(|current| *current < wanted) else {
+        return;
+    };
+    let raised = limit.maximum.map_or(wanted, |maximum| wanted.min(maximum)).max(current);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+}

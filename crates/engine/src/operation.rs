@@ -1,0 +1,373 @@
+//! Operation: one customer-visible S3 attempt, and the numbers that name it.
+//!
+//! The numbers of the enums and the layout of [`OperationRecord`] are those of
+//! `src/maul/core/operation.py`; a test on the Python side holds the two against each other.
+
+/// Declares a `#[repr(u8)]` enum together with its table of numbers and names, so that the two
+/// cannot drift apart.
+macro_rules! numbered {
+    ($(#[$meta:meta])* $enum:ident { $($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $enum { $($(#[$doc])* $variant = $number,)+ }
+
+        impl $enum {
+            /// Every member, in the order of its numbers.
+            pub const ALL: &'static [$enum] = &[$($enum::$variant),+];
+            /// How many members there are.
+            pub const COUNT: usize = Self::ALL.len();
+            /// (number, name) of every member; the names are those of the Python enum.
+            pub const NAMES: &'static [(u8, &'static str)] = &[$(($number, $name)),+];
+
+            /// The name in Python, in capitals.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($enum::$variant => $name),+ }
+            }
+
+            /// The member with this number.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some($enum::$variant),)+ _ => None }
+            }
+
+            /// The number that goes into records.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                self as u8
+            }
+        }
+    };
+}
+
+numbered! {
+    /// The operation asked for.
+    Op {
+        /// PutObject.
+        Put = 0, "PUT";
+        /// GetObject.
+        Get = 1, "GET";
+        /// HeadObject.
+        Head = 2, "HEAD";
+        /// DeleteObject.
+        Delete = 3, "DELETE";
+        /// ListObjectsV2.
+        List = 4, "LIST";
+        /// A whole multipart upload: create, parts, complete.
+        Multipart = 5, "MULTIPART";
+    }
+}
+
+numbered! {
+    /// Did it take effect? A timed-out PUT is `Unknown`.
+    Outcome {
+        /// It took effect.
+        Ok = 0, "OK";
+        /// It did not take effect.
+        Fail = 1, "FAIL";
+        /// Nobody knows.
+        Unknown = 2, "UNKNOWN";
+        /// It was due and never sent.
+        Dropped = 3, "DROPPED";
+    }
+}
+
+numbered! {
+    /// Why an operation was not OK, in words that a storage team uses.
+    ErrorClass {
+        /// Nothing wrong.
+        None = 0, "NONE";
+        /// 503 SlowDown or ServiceUnavailable.
+        SlowDown = 1, "SLOW_DOWN";
+        /// 429.
+        Throttled = 2, "THROTTLED";
+        /// 500.
+        InternalError = 3, "INTERNAL_ERROR";
+        /// 502, 504 or a 503 that is no S3 answer (a balancer without backends).
+        GatewayError = 4, "GATEWAY_ERROR";
+        /// 404 NoSuchKey.
+        NoSuchKey = 5, "NO_SUCH_KEY";
+        /// 404 NoSuchBucket.
+        NoSuchBucket = 6, "NO_SUCH_BUCKET";
+        /// 403 AccessDenied.
+        AccessDenied = 7, "ACCESS_DENIED";
+        /// 403 SignatureDoesNotMatch.
+        BadSignature = 8, "BAD_SIGNATURE";
+        /// 403 InvalidAccessKeyId.
+        UnknownAccessKey = 9, "UNKNOWN_ACCESS_KEY";
+        /// 403 RequestTimeTooSkewed.
+        ClockSkew = 10, "CLOCK_SKEW";
+        /// AuthorizationHeaderMalformed, PermanentRedirect.
+        WrongRegion = 11, "WRONG_REGION";
+        /// Any other 3xx.
+        Redirect = 12, "REDIRECT";
+        /// Any other 4xx.
+        OtherClientError = 13, "OTHER_CLIENT_ERROR";
+        /// Any other 5xx.
+        OtherServerError = 14, "OTHER_SERVER_ERROR";
+        /// Status 200 with an `<Error>` body.
+        ErrorInOk = 15, "ERROR_IN_OK";
+        /// Connection refused.
+        ConnectRefused = 32, "CONNECT_REFUSED";
+        /// No answer to the connection attempt in time.
+        ConnectTimeout = 33, "CONNECT_TIMEOUT";
+        /// Unreachable, no route, no local port or descriptor left.
+        ConnectFailed = 34, "CONNECT_FAILED";
+        /// The TLS handshake or a TLS record failed.
+        TlsFailed = 35, "TLS_FAILED";
+        /// Closed or reset before the answer was whole.
+        Reset = 36, "RESET";
+        /// The request was sent and not answered in time.
+        Timeout = 37, "TIMEOUT";
+        /// Not HTTP/1.1, or not what was asked.
+        Protocol = 38, "PROTOCOL";
+        /// Fewer bytes than the object's own header says.
+        Truncated = 64, "TRUNCATED";
+        /// A block's checksum or content does not match.
+        Corrupt = 65, "CORRUPT";
+        /// Blocks of more than one version.
+        Torn = 66, "TORN";
+        /// Another run's or another key's bytes.
+        Foreign = 67, "FOREIGN";
+        /// No maul body at all.
+        NotOurs = 68, "NOT_OURS";
+        /// The run was stopped while it was in flight.
+        Stopped = 96, "STOPPED";
+        /// Dropped: it would have waited longer than the request timeout.
+        Backlog = 97, "BACKLOG";
+    }
+}
+
+numbered! {
+    /// The part of the key space that a key lies in.
+    Region {
+        /// Filled once, overwritten and read.
+        Base = 0, "BASE";
+        /// Created and deleted.
+        Ephemeral = 1, "EPHEMERAL";
+        /// Written by multipart uploads.
+        Multipart = 2, "MULTIPART";
+    }
+}
+
+impl ErrorClass {
+    /// Its place in [`ErrorClass::ALL`]: a dense index for arrays of counts.
+    #[must_use]
+    pub const fn slot(self) -> usize {
+        let number = self as usize;
+        match number {
+            0..=15 => number,
+            32..=38 => number - 32 + 16,
+            64..=68 => number - 64 + 23,
+            _ => number - 96 + 28,
+        }
+    }
+}
+
+impl Region {
+    /// The letter that stands for the region in object keys.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Region::Base => b'b',
+            Region::Ephemeral => b'e',
+            Region::Multipart => b'm',
+        }
+    }
+}
+
+/// Bits below the region in a key number.
+pub const REGION_SHIFT: u32 = 56;
+/// One past the highest index of a key: what twelve hexadecimal digits can name.
+pub const INDEX_END: u64 = 1 << 48;
+
+/// A key number: `region << 56 | index`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u64);
+
+impl Key {
+    /// The key of an index; bits of the index above [`REGION_SHIFT`] are cut off.
+    #[must_use]
+    pub const fn new(region: Region, index: u64) -> Self {
+        Self((region as u64) << REGION_SHIFT | index & ((1 << REGION_SHIFT) - 1))
+    }
+
+    /// The region, or None when the number was not made by [`Key::new`].
+    #[must_use]
+    pub const fn region(self) -> Option<Region> {
+        Region::from_number((self.0 >> REGION_SHIFT) as u8)
+    }
+
+    /// The index inside the region.
+    #[must_use]
+    pub const fn index(self) -> u64 {
+        self.0 & ((1 << REGION_SHIFT) - 1)
+    }
+
+    /// Appends the object key: prefix, region letter (`x` for an unknown region), at least 12
+    /// hexadecimal digits.
+    ///
+    /// ```
+    /// use maul_engine::operation::{Key, Region};
+    /// let mut name = Vec::new();
+    /// Key::new(Region::Ephemeral, 255).write_name(b"maul/r1/", &mut name);
+    /// assert_eq!(name, b"maul/r1/e0000000000ff");
+    /// ```
+    pub fn write_name(self, prefix: &[u8], out: &mut Vec<u8>) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        out.extend_from_slice(prefix);
+        out.push(self.region().map_or(b'x', Region::letter));
+        let index = self.index();
+        let significant = (64 - index.leading_zeros()).div_ceil(4);
+        for digit in (0..significant.max(12)).rev() {
+            out.push(DIGITS[(index >> (digit * 4) & 15) as usize]);
+        }
+    }
+}
+
+/// Bit of [`OperationRecord::flags`]: the operation was the first on its connection.
+pub const FLAG_NEW_CONNECTION: u8 = 1;
+
+/// One operation as it is recorded. Times are Unix nanoseconds, 0 where the moment never came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct OperationRecord {
+    /// When the schedule wanted it (closed loop: when it was sent).
+    pub due_ns: u64,
+    /// When its first byte was handed to the connection.
+    pub start_ns: u64,
+    /// When the first byte of the answer came.
+    pub first_byte_ns: u64,
+    /// When it was over, whatever the outcome.
+    pub end_ns: u64,
+    /// Key number, see [`Key`].
+    pub key: u64,
+    /// Version written (PUT, MULTIPART) or seen (GET); 0 where none.
+    pub version: u64,
+    /// Bytes of body, sent or received.
+    pub bytes: u64,
+    /// HTTP status, 0 where none came.
+    pub status: u16,
+    /// What was asked.
+    pub op: Op,
+    /// Whether it took effect.
+    pub outcome: Outcome,
+    /// Why not.
+    pub error_class: ErrorClass,
+    /// Index into the plan's endpoints.
+    pub endpoint: u8,
+    /// The shard that sent it.
+    pub shard: u8,
+    /// See [`FLAG_NEW_CONNECTION`].
+    pub flags: u8,
+}
+
+/// Bytes of one packed record: the item size of `OPERATION_DTYPE`.
+pub const OPERATION_RECORD_BYTES: usize = 64;
+const _: () = assert!(std::mem::size_of::<OperationRecord>() == OPERATION_RECORD_BYTES);
+
+impl OperationRecord {
+    /// The record as `OPERATION_DTYPE` lays it out, little endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; OPERATION_RECORD_BYTES] {
+        let mut bytes = [0; OPERATION_RECORD_BYTES];
+        let words = [
+            self.due_ns,
+            self.start_ns,
+            self.first_byte_ns,
+            self.end_ns,
+            self.key,
+            self.version,
+            self.bytes,
+        ];
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes[56..58].copy_from_slice(&self.status.to_le_bytes());
+        let small = [
+            self.op.number(),
+            self.outcome.number(),
+            self.error_class.number(),
+            self.endpoint,
+            self.shard,
+            self.flags,
+        ];
+        bytes[58..].copy_from_slice(&small);
+        bytes
+    }
+
+    /// Appends [`Self::to_bytes`].
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_agree() {
+        for (place, class) in ErrorClass::ALL.iter().enumerate() {
+            assert_eq!(class.slot(), place);
+            assert_eq!(ErrorClass::from_number(class.number()), Some(*class));
+            assert_eq!(ErrorClass::NAMES[place], (class.number(), class.name()));
+        }
+        assert_eq!(ErrorClass::COUNT, 30);
+        assert_eq!(ErrorClass::from_number(16), None);
+        assert_eq!(Op::NAMES.len(), 6);
+        assert_eq!(Outcome::NAMES[3], (3, "DROPPED"));
+    }
+
+    #[test]
+    fn key_keeps_region_and_index() {
+        for region in Region::ALL {
+            let key = Key::new(*region, INDEX_END - 1);
+            assert_eq!((key.region(), key.index()), (Some(*region), INDEX_END - 1));
+        }
+        assert_eq!(Key(9 << REGION_SHIFT).region(), None);
+        assert_eq!(
+            Key::new(Region::Base, u64::MAX).region(),
+            Some(Region::Base)
+        );
+    }
+
+    #[test]
+    fn key_name_grows_beyond_twelve_digits_like_python_does() {
+        let mut name = Vec::new();
+        Key::new(Region::Base, 1 << 48).write_name(b"", &mut name);
+        assert_eq!(name, b"b1000000000000");
+        name.clear();
+        Key::new(Region::Multipart, 0).write_name(b"p/", &mut name);
+        assert_eq!(name, b"p/m000000000000");
+    }
+
+    #[test]
+    fn record_lays_out_like_the_dtype() {
+        let record = OperationRecord {
+            due_ns: 1,
+            start_ns: 2,
+            first_byte_ns: 3,
+            end_ns: 4,
+            key: 5,
+            version: 6,
+            bytes: 0x0102_0304_0506_0708,
+            status: 503,
+            op: Op::List,
+            outcome: Outcome::Dropped,
+            error_class: ErrorClass::Backlog,
+            endpoint: 7,
+            shard: 8,
+            flags: 9,
+        };
+        let mut bytes = Vec::new();
+        record.write_to(&mut bytes);
+        assert_eq!(bytes.len(), OPERATION_RECORD_BYTES);
+        assert_eq!(
+            &bytes[40..56],
+            &[6, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1]
+        );
+        assert_eq!(&bytes[56..], &[0xf7, 0x01, 4, 3, 97, 7, 8, 9]);
+    }
+}

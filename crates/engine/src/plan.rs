@@ -1,0 +1,359 @@
+//! The engine plan: everything one engine instance will do, as Python writes it (JSON).
+//!
+//! Every field is explicit; unknown keys are refused; [`Plan::parse`] reports all problems at once,
+//! each with the place and what to write instead. That is why the JSON is read by hand here: serde
+//! stops at the first problem.
+
+mod document;
+mod pace;
+mod read;
+mod target;
+mod workload;
+
+use crate::operation::{Op, Region};
+use std::fmt;
+
+/// What one engine instance will do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The run's number: what every block of every body carries.
+    pub run: u64,
+    /// Seed of every choice: operation, key, size.
+    pub seed: u64,
+    /// Top 16 bits of every version written; one per engine instance of a run, from 1.
+    pub epoch: u16,
+    /// Threads, 1 to 256.
+    pub shards: u16,
+    /// The CPU of each shard, or None to let the kernel choose.
+    pub pin: Option<Vec<usize>>,
+    /// Where requests go, at most 256.
+    pub endpoints: Vec<Endpoint>,
+    /// Bucket, prefix and credentials.
+    pub s3: S3,
+    /// Which keys are acted upon.
+    pub keyspace: Keyspace,
+    /// How large written objects are.
+    pub sizes: SizeSpec,
+    /// Which operations, and how often.
+    pub mix: Vec<MixEntry>,
+    /// Shape of multipart uploads; present when the mix has them.
+    pub multipart: Option<Multipart>,
+    /// `max-keys` of LIST, 1 to 1000.
+    pub list_max_keys: u32,
+    /// When operations are due.
+    pub arrivals: ArrivalSpec,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// Hard ceilings of this instance.
+    pub limits: Limits,
+    /// Without a renewal for so long the engine stops by itself, milliseconds.
+    pub lease_ms: Option<u64>,
+    /// Whether bodies that are read are checked.
+    pub verify: bool,
+    /// Whether single operations are kept besides the histograms.
+    pub record_operations: bool,
+    /// An operation that starts later than this after its due time counts as late, milliseconds.
+    pub late_ms: f64,
+}
+
+/// One place to send requests to; `url` is taken apart already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name in records.
+    pub name: String,
+    /// As it was written.
+    pub url: String,
+    /// `https`.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Certificates to trust, PEM; None: the public roots.
+    pub ca_pem: Option<String>,
+    /// Name to verify the certificate against; None: `host`.
+    pub server_name: Option<String>,
+}
+
+impl Endpoint {
+    /// The `Host` header: with the port unless it is the scheme's own.
+    #[must_use]
+    pub fn host_header(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        let own_port = if self.tls { 443 } else { 80 };
+        if self.port == own_port {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
+}
+
+/// Access key and secret key. `Debug` hides the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Public half.
+    pub access_key: String,
+    /// Secret half.
+    pub secret_key: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key", &self.access_key)
+            .field("secret_key", &"***")
+            .finish()
+    }
+}
+
+/// Whether SigV4 covers the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadMode {
+    /// `UNSIGNED-PAYLOAD`.
+    Unsigned,
+    /// SHA-256 of the body.
+    Signed,
+}
+
+/// Bucket, prefix and credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3 {
+    /// Path-style bucket.
+    pub bucket: String,
+    /// What every object key of the run begins with; ends in `/`.
+    pub prefix: String,
+    /// SigV4 region.
+    pub region: String,
+    /// None: anonymous requests.
+    pub credentials: Option<Credentials>,
+    /// Whether SigV4 covers the body.
+    pub payload: PayloadMode,
+}
+
+/// How an index in `[0, objects)` is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum KeyChoice {
+    /// All alike.
+    Uniform,
+    /// Rank k with probability proportional to k^-exponent; hot keys are spread over the region.
+    Zipf {
+        /// Above 0; 0.99 is what YCSB uses.
+        exponent: f64,
+    },
+    /// One after the other, wrapping around.
+    Sequential,
+}
+
+/// Which keys a DELETE takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteFrom {
+    /// The oldest acknowledged ephemeral key of the shard.
+    Ephemeral,
+    /// The keys of `[start, start + objects)` of the plan's region, one after the other.
+    Base,
+}
+
+/// Which keys are acted upon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keyspace {
+    /// Keys in the range `[start, start + objects)`.
+    pub objects: u64,
+    /// How one of them is chosen.
+    pub choice: KeyChoice,
+    /// The region that the range lies in.
+    pub region: Region,
+    /// First index of the range.
+    pub start: u64,
+    /// First index that this instance may create in the ephemeral region.
+    pub ephemeral_start: u64,
+    /// Which keys a DELETE takes.
+    pub delete_from: DeleteFrom,
+    /// Hit this one existing object, as it is; the whole key, without the prefix in front.
+    pub fixed_key: Option<String>,
+}
+
+/// How large written objects are, bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SizeSpec {
+    /// All alike.
+    Fixed {
+        /// Size.
+        bytes: u64,
+    },
+    /// Evenly from `min` to `max`, both included.
+    Uniform {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// exp(normal), cut off at `max` and at one byte.
+    Lognormal {
+        /// Half of the objects are smaller.
+        median: f64,
+        /// Standard deviation of the natural logarithm.
+        sigma: f64,
+        /// Largest.
+        max: u64,
+    },
+    /// One of a few.
+    Weighted {
+        /// (bytes, weight); the weights need not add up to anything.
+        buckets: Vec<(u64, f64)>,
+    },
+}
+
+/// How often an operation is asked for, relative to the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MixEntry {
+    /// What.
+    pub op: Op,
+    /// How often; 0 is never.
+    pub weight: f64,
+}
+
+/// Shape of multipart uploads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multipart {
+    /// Parts of an upload, 1 to 10 000.
+    pub parts: u32,
+    /// Bytes of each part. (S3 refuses less than 5 MiB for all but the last.)
+    pub part_bytes: u64,
+    /// Keys, used in turn.
+    pub objects: u64,
+}
+
+/// When operations are due.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArrivalSpec {
+    /// By the clock, whatever the target does.
+    Open {
+        /// One after the other.
+        profile: Vec<Segment>,
+        /// This instance's part of the arrivals.
+        share: Share,
+    },
+    /// Always as many as `concurrency` at once, over all shards.
+    Closed {
+        /// Operations in flight.
+        concurrency: u64,
+        /// How long.
+        seconds: f64,
+        /// End after so many.
+        requests: Option<u64>,
+    },
+}
+
+/// A stretch of the load profile: the rate goes evenly from `from` to `to` (arrivals per second).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Segment {
+    /// Rate at the beginning, per second.
+    pub from: f64,
+    /// Rate at the end, per second; equal to `from` for a constant rate.
+    pub to: f64,
+    /// Length.
+    pub seconds: f64,
+}
+
+/// Part `index` of `count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which.
+    pub index: u64,
+    /// Of how many.
+    pub count: u64,
+}
+
+/// How long to wait, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For TCP and TLS together.
+    pub connect_ms: u64,
+    /// From the send to the end of the answer; also the longest that an arrival waits for a
+    /// connection.
+    pub request_ms: u64,
+}
+
+/// Hard ceilings of this instance. The first two delay, `in_flight` and `connections` bound, the
+/// others stop the run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Requests per second.
+    pub rate_per_s: f64,
+    /// Body bytes per second, both ways together.
+    pub bytes_per_s: f64,
+    /// Requests at once.
+    pub in_flight: u64,
+    /// Requests in all.
+    pub requests: u64,
+    /// Body bytes in all.
+    pub bytes: u64,
+    /// Length of the run.
+    pub seconds: f64,
+    /// Connections at once.
+    pub connections: u64,
+}
+
+/// One thing that is wrong with a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {what}; {remedy}")]
+pub struct Problem {
+    /// Where, as a JSON path: `$.limits.rate_per_s`.
+    pub path: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Everything that is wrong with a plan; the text has one line for each problem.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine plan has {} problem(s):\n{}", .problems.len(), lines(.problems))]
+pub struct PlanError {
+    /// Never empty.
+    pub problems: Vec<Problem>,
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(|problem| format!("  {problem}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+impl Plan {
+    /// Reads and checks a plan.
+    ///
+    /// # Errors
+    /// [`PlanError`] with every problem that could be found.
+    pub fn parse(json: &str) -> Result<Self, PlanError> {
+        document::parse(json)
+    }
+
+    /// The weight of an operation in the mix; 0 when it is not in it.
+    #[must_use]
+    pub fn weight(&self, op: Op) -> f64 {
+        self.mix
+            .iter()
+            .filter(|entry| entry.op == op)
+            .map(|entry| entry.weight)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A small plan for the tests of other modules.
+    pub(crate) fn example() -> Self {
+        Self::parse(&tests::good().to_string()).expect("a test of its own reads it")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! When, how long and how much at most: arrivals, timeouts, limits.
+
+use super::read::Object;
+use super::{ArrivalSpec, Limits, Segment, Share, Timeouts};
+use std::ops::Bound;
+
+/// A longer run is a mistake.
+const SECONDS_MAX: f64 = 30.0 * 86_400.0;
+/// More per second than one instance could ever send.
+const RATE_MAX: f64 = 1e8;
+
+const SECONDS: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Included(SECONDS_MAX));
+const RATE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Included(RATE_MAX));
+const POSITIVE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Unbounded);
+
+pub(super) fn arrivals(mut object: Object<'_>) -> ArrivalSpec {
+    let Some(open) = object.word_if_known("mode", &[("open", true), ("closed", false)]) else {
+        return ArrivalSpec::Open {
+            profile: Vec::new(),
+            share: Share { index: 0, count: 1 },
+        };
+    };
+    let arrivals = if open {
+        let profile: Vec<_> = object
+            .objects("profile", 1..=100_000)
+            .into_iter()
+            .map(segment)
+            .collect();
+        if profile.iter().map(|segment| segment.seconds).sum::<f64>() > SECONDS_MAX {
+            object.problem(
+                "profile",
+                "is too long",
+                format!("keep it within {SECONDS_MAX} seconds in all"),
+            );
+        }
+        ArrivalSpec::Open {
+            profile,
+            share: share(object.object("share")),
+        }
+    } else {
+        ArrivalSpec::Closed {
+            concurrency: object.whole("concurrency", 1..=1_000_000),
+            seconds: object.number("seconds", SECONDS),
+            requests: object.whole_or_null("requests", 1..=u64::MAX),
+        }
+    };
+    object.refuse_unknown();
+    arrivals
+}
+
+fn segment(mut object: Object<'_>) -> Segment {
+    let harmless = Segment {
+        from: 1.0,
+        to: 1.0,
+        seconds: 1.0,
+    };
+    let Some(constant) = object.word_if_known("kind", &[("constant", true), ("ramp", false)])
+    else {
+        return harmless;
+    };
+    let (from, to) = if constant {
+        let rate = object.number("rate", RATE);
+        (rate, rate)
+    } else {
+        (
+            object.number("from", 0.0..=RATE_MAX),
+            object.number("to", 0.0..=RATE_MAX),
+        )
+    };
+    let seconds = object.number("seconds", SECONDS);
+    object.refuse_unknown();
+    if from == 0.0 && to == 0.0 {
+        object.problem(
+            "to",
+            "is 0 like from, so nothing would be sent",
+            "give a rate above 0 for one of them",
+        );
+    }
+    Segment { from, to, seconds }
+}
+
+fn share(mut object: Object<'_>) -> Share {
+    let share = Share {
+        index: object.whole("index", 0..=65_535),
+        count: object.whole("count", 1..=65_536),
+    };
+    object.refuse_unknown();
+    if share.index >= share.count {
+        object.problem(
+            "index",
+            format!("{} is not below count {}", share.index, share.count),
+            "count shares from 0",
+        );
+    }
+    share
+}
+
+pub(super) fn timeouts(mut object: Object<'_>) -> Timeouts {
+    let timeouts = Timeouts {
+        connect_ms: object.whole("connect_ms", 1..=3_600_000),
+        request_ms: object.whole("request_ms", 1..=3_600_000),
+    };
+    object.refuse_unknown();
+    timeouts
+}
+
+pub(super) fn limits(mut object: Object<'_>) -> Limits {
+    let limits = Limits {
+        rate_per_s: object.number("rate_per_s", RATE),
+        bytes_per_s: object.number("bytes_per_s", POSITIVE),
+        in_flight: object.whole("in_flight", 1..=1_000_000),
+        requests: object.whole("requests", 1..=u64::MAX),
+        bytes: object.whole("bytes", 1..=u64::MAX),
+        seconds: object.number("seconds", SECONDS),
+        connections: object.whole("connections", 1..=1_000_000),
+    };
+    object.refuse_unknown();
+    limits
+}

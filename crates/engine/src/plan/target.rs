@@ -1,0 +1,148 @@
+//! Where requests go and as whom: endpoints, bucket, prefix, credentials.
+
+use super::read::Object;
+use super::{Credentials, Endpoint, PayloadMode, S3};
+
+/// Object keys end at 1024 bytes (S3); letter and digits take the rest.
+const PREFIX_BYTES_MAX: usize = 1000;
+
+pub(super) fn endpoint(mut object: Object<'_>) -> Endpoint {
+    let (name, url) = (object.text("name"), object.text("url"));
+    let (tls, host, port) = split_url(&url).unwrap_or_else(|| {
+        // an empty text was noted already
+        if !url.is_empty() {
+            object.problem(
+                "url",
+                "is no endpoint",
+                "give http:// or https://, a host and perhaps a port, nothing behind",
+            );
+        }
+        (false, String::new(), 0)
+    });
+    let (ca_pem, server_name) = (
+        object.lines_or_null("ca_pem"),
+        object.text_or_null("server_name"),
+    );
+    object.refuse_unknown();
+    Endpoint {
+        name,
+        url,
+        tls,
+        host,
+        port,
+        ca_pem,
+        server_name,
+    }
+}
+
+/// (TLS?, host without brackets, port) of `http[s]://host[:port][/]`.
+fn split_url(url: &str) -> Option<(bool, String, u16)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let tls = match scheme {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, port) = bracketed.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (
+                host,
+                port.strip_prefix(':').or(port.is_empty().then_some(""))?,
+            )
+        }
+        None => match authority.split_once(':') {
+            Some((_, "")) => return None,
+            Some(both) => both,
+            None => (authority, ""),
+        },
+    };
+    let port = if port.is_empty() {
+        Some(if tls { 443 } else { 80 })
+    } else {
+        decimal(port)
+    };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    let port = port.filter(|port| *port > 0)?;
+    (!host.is_empty() && host.bytes().all(allowed)).then(|| (tls, host.to_owned(), port))
+}
+
+/// `str::parse` would take a plus sign.
+fn decimal(digits: &str) -> Option<u16> {
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
+}
+
+pub(super) fn s3(mut object: Object<'_>) -> S3 {
+    let (bucket, prefix, region) = (
+        object.text("bucket"),
+        object.text("prefix"),
+        object.text("region"),
+    );
+    let keys = (
+        object.text_or_null("access_key"),
+        object.text_or_null("secret_key"),
+    );
+    let payload = object.word(
+        "payload",
+        &[
+            ("unsigned", PayloadMode::Unsigned),
+            ("signed", PayloadMode::Signed),
+        ],
+    );
+    object.refuse_unknown();
+    let in_bucket = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    // empty texts were noted already
+    if bucket.len() > 255 || !bucket.bytes().all(in_bucket) || bucket.starts_with('.') {
+        object.problem(
+            "bucket",
+            "is no bucket name",
+            "use letters, digits, '.', '-' and '_'",
+        );
+    }
+    if !prefix.is_empty()
+        && (prefix.len() < 2 || !prefix.ends_with('/') || prefix.len() > PREFIX_BYTES_MAX)
+    {
+        let remedy = format!(
+            "give 2 to {PREFIX_BYTES_MAX} bytes that end in '/', such as \"maul/<run id>/\""
+        );
+        object.problem(
+            "prefix",
+            "would not keep the run's objects apart from others",
+            remedy,
+        );
+    }
+    if !region.bytes().all(in_bucket) {
+        object.problem(
+            "region",
+            "is no region name",
+            "give the target's region, such as \"us-east-1\"",
+        );
+    }
+    let credentials = match keys {
+        (Some(access_key), Some(secret_key)) => Some(Credentials {
+            access_key,
+            secret_key,
+        }),
+        (None, None) => None,
+        _ => {
+            object.problem(
+                "access_key",
+                "and secret_key are not both given",
+                "give both, or null for both",
+            );
+            None
+        }
+    };
+    S3 {
+        bucket,
+        prefix,
+        region,
+        credentials,
+        payload,
+    }
+}

@@ -1,0 +1,182 @@
+//! What is asked for: keys, sizes, operations.
+
+use super::read::Object;
+use super::{DeleteFrom, KeyChoice, Keyspace, MixEntry, Multipart, SizeSpec};
+use crate::operation::{Op, Region, INDEX_END};
+use std::ops::Bound;
+
+/// The largest object that one PUT may carry (S3), bytes.
+const PUT_BYTES_MAX: u64 = 5 << 30;
+
+pub(super) fn keyspace(mut object: Object<'_>) -> Keyspace {
+    let regions: Vec<_> = [
+        ("base", Region::Base),
+        ("ephemeral", Region::Ephemeral),
+        ("multipart", Region::Multipart),
+    ]
+    .into();
+    let keyspace = Keyspace {
+        objects: object.whole("objects", 1..=INDEX_END),
+        choice: key_choice(object.object("choice")),
+        region: object.word("region", &regions),
+        start: object.whole("start", 0..=INDEX_END - 1),
+        ephemeral_start: object.whole("ephemeral_start", 0..=INDEX_END - 1),
+        delete_from: object.word(
+            "delete_from",
+            &[
+                ("ephemeral", DeleteFrom::Ephemeral),
+                ("base", DeleteFrom::Base),
+            ],
+        ),
+        fixed_key: object.text_or_null("fixed_key"),
+    };
+    object.refuse_unknown();
+    if keyspace.start + keyspace.objects > INDEX_END {
+        object.problem(
+            "objects",
+            "goes beyond the last key",
+            format!("keep start + objects within {INDEX_END}"),
+        );
+    }
+    if keyspace
+        .fixed_key
+        .as_ref()
+        .is_some_and(|key| key.len() > 1024)
+    {
+        object.problem(
+            "fixed_key",
+            "is no object key",
+            "give 1 to 1024 bytes, or null",
+        );
+    }
+    keyspace
+}
+
+fn key_choice(mut object: Object<'_>) -> KeyChoice {
+    let kinds = [
+        ("uniform", KeyChoice::Uniform),
+        ("zipf", KeyChoice::Zipf { exponent: 1.0 }),
+        ("sequential", KeyChoice::Sequential),
+    ];
+    let Some(mut choice) = object.word_if_known("kind", &kinds) else {
+        return KeyChoice::Uniform;
+    };
+    if let KeyChoice::Zipf { exponent } = &mut choice {
+        *exponent = object.number("exponent", (Bound::Excluded(0.0), Bound::Included(10.0)));
+    }
+    object.refuse_unknown();
+    choice
+}
+
+#[derive(Clone, Copy)]
+enum SizeKind {
+    Fixed,
+    Uniform,
+    Lognormal,
+    Weighted,
+}
+
+pub(super) fn sizes(mut object: Object<'_>) -> SizeSpec {
+    let kinds = [
+        ("fixed", SizeKind::Fixed),
+        ("uniform", SizeKind::Uniform),
+        ("lognormal", SizeKind::Lognormal),
+        ("weighted", SizeKind::Weighted),
+    ];
+    let bytes = 0..=PUT_BYTES_MAX;
+    let Some(kind) = object.word_if_known("kind", &kinds) else {
+        return SizeSpec::Fixed { bytes: 0 };
+    };
+    let sizes = match kind {
+        SizeKind::Fixed => SizeSpec::Fixed {
+            bytes: object.whole("bytes", bytes),
+        },
+        SizeKind::Uniform => {
+            let min = object.whole("min", bytes.clone());
+            let max = object.whole("max", bytes);
+            if min > max {
+                object.problem(
+                    "min",
+                    format!("is above max ({min} > {max})"),
+                    "give min ≤ max",
+                );
+            }
+            SizeSpec::Uniform { min, max }
+        }
+        SizeKind::Lognormal => SizeSpec::Lognormal {
+            median: object.number("median", 1.0..=PUT_BYTES_MAX as f64),
+            sigma: object.number("sigma", 0.0..=10.0),
+            max: object.whole("max", 1..=PUT_BYTES_MAX),
+        },
+        SizeKind::Weighted => SizeSpec::Weighted {
+            buckets: size_buckets(&mut object),
+        },
+    };
+    object.refuse_unknown();
+    sizes
+}
+
+fn size_buckets(object: &mut Object<'_>) -> Vec<(u64, f64)> {
+    let bucket = |mut bucket: Object<'_>| {
+        let entry = (
+            bucket.whole("bytes", 0..=PUT_BYTES_MAX),
+            bucket.number("weight", 0.0..=1e12),
+        );
+        bucket.refuse_unknown();
+        entry
+    };
+    let buckets: Vec<_> = object
+        .objects("buckets", 1..=1000)
+        .into_iter()
+        .map(bucket)
+        .collect();
+    if !buckets.is_empty() && buckets.iter().all(|(_, weight)| *weight == 0.0) {
+        object.problem(
+            "buckets",
+            "have no weight",
+            "give at least one a weight above 0",
+        );
+    }
+    buckets
+}
+
+pub(super) fn mix(root: &mut Object<'_>) -> Vec<MixEntry> {
+    let ops = [
+        ("put", Op::Put),
+        ("get", Op::Get),
+        ("head", Op::Head),
+        ("delete", Op::Delete),
+        ("list", Op::List),
+        ("multipart", Op::Multipart),
+    ];
+    let mut mix: Vec<MixEntry> = Vec::new();
+    for mut object in root.objects("mix", 1..=Op::COUNT) {
+        let (op, weight) = (
+            object.word_if_known("op", &ops),
+            object.number("weight", 0.0..=1e12),
+        );
+        object.refuse_unknown();
+        let Some(op) = op else { continue };
+        if mix.iter().any(|earlier| earlier.op == op) {
+            object.problem("op", "is in the mix already", "give each operation once");
+        }
+        mix.push(MixEntry { op, weight });
+    }
+    mix
+}
+
+pub(super) fn multipart(mut object: Object<'_>) -> Multipart {
+    let multipart = Multipart {
+        parts: object.whole("parts", 1..=10_000) as u32,
+        part_bytes: object.whole("part_bytes", 1..=PUT_BYTES_MAX),
+        objects: object.whole("objects", 1..=INDEX_END),
+    };
+    object.refuse_unknown();
+    multipart
+}
+
+pub(super) fn list(mut object: Object<'_>) -> u32 {
+    let max_keys = object.whole("max_keys", 1..=1000) as u32;
+    object.refuse_unknown();
+    max_keys
+}

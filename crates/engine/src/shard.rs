@@ -1,0 +1,377 @@
+//! One shard: one thread, one poll loop, its own connections, choices and counters. Nothing is shared on the way of a
+//! request; a few times per second the shard publishes its counters and swaps its mailbox.
+
+mod feed;
+mod operate;
+mod slots;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::calendar::Calendar;
+use crate::clock::{thread_cpu_ns, Clock, NS_PER_MS, NS_PER_S};
+use crate::flight::{Flight, Waiting};
+use crate::keyspace::{Ephemeral, KeyChooser};
+use crate::limits::{part, Budget, Verdict};
+use crate::mix::Mix;
+use crate::operation::{ErrorClass, Op, OperationRecord, Outcome, Region, OPERATION_RECORD_BYTES};
+use crate::plan::Plan;
+use crate::sizes::Sizes;
+use crate::status::{lock, Counter, Counters, Order, Shared};
+use crate::tally::Tally;
+use crate::wire::request::Encoder;
+use crate::wire::{Target, Wire};
+use feed::Feed;
+use slots::{Slots, State};
+
+/// The loop turns at least this often: orders and the lease are obeyed within it.
+const TURN_NS_MAX: u64 = 20 * NS_PER_MS;
+/// Counters are published this often.
+const PUBLISH_NS: u64 = 20 * NS_PER_MS;
+/// The mailbox is filled this often.
+const POST_NS: u64 = 250 * NS_PER_MS;
+/// Histograms that nobody fetched stay with the shard when this many rows wait, and go on counting there.
+const ROWS_WAITING_MAX: usize = 1024;
+/// Bytes of operation records that may wait to be fetched, over all shards.
+const RECORDS_WAITING_BYTES_MAX: usize = 256 << 20;
+
+/// Its place among the shards of an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// Which.
+    pub index: u64,
+    /// Of how many.
+    pub count: u64,
+}
+
+/// One shard.
+pub struct Shard {
+    seat: Seat,
+    plan: Arc<Plan>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    wire: Wire,
+    slots: Slots,
+    feed: Feed,
+    backlog: VecDeque<Waiting>,
+    /// What the front of the backlog is going to do, once that was decided.
+    decided: Option<Flight>,
+    /// The budget allows nothing before this time.
+    hold_until_ns: u64,
+    budget: Budget,
+    encoder: Encoder,
+    mix: Mix,
+    keys: KeyChooser,
+    ephemeral: Ephemeral,
+    sizes: Sizes,
+    uploads: u64,
+    connecting: Calendar,
+    requesting: Calendar,
+    connect_ns: u64,
+    request_ns: u64,
+    late_ns: u64,
+    end_ns: u64,
+    /// When the end of arrivals was noticed.
+    draining_ns: Option<u64>,
+    tally: Tally,
+    records: Vec<u8>,
+    counters: Counters,
+    examples: Vec<(ErrorClass, String)>,
+    example_seen: [bool; ErrorClass::COUNT],
+    text: Vec<u8>,
+}
+
+impl Shard {
+    /// A shard that begins its run at `start_ns`.
+    ///
+    /// # Errors
+    /// When the kernel gives no poller.
+    pub fn new(
+        plan: Arc<Plan>,
+        targets: Arc<[Target]>,
+        shared: Arc<Shared>,
+        clock: Clock,
+        seat: Seat,
+        start_ns: u64,
+    ) -> std::io::Result<Self> {
+        let limits = &plan.limits;
+        let own = |total: u64| part(total, seat.index, seat.count);
+        let connections = own(limits.connections);
+        let in_flight = own(limits.in_flight).min(connections);
+        let limit_ns = (limits.seconds * NS_PER_S as f64) as u64;
+        Ok(Self {
+            seat,
+            wire: Wire::new(targets)?,
+            slots: Slots::new(
+                plan.endpoints.len(),
+                usize::try_from(connections).unwrap_or(usize::MAX),
+                usize::try_from(in_flight).unwrap_or(usize::MAX),
+                seat.index as usize,
+            ),
+            feed: Feed::new(&plan.arrivals, seat.index, seat.count, in_flight, start_ns),
+            backlog: VecDeque::new(),
+            decided: None,
+            hold_until_ns: 0,
+            budget: Budget::new(limits, seat.index, seat.count, start_ns),
+            encoder: Encoder::new(&plan),
+            mix: Mix::new(&plan),
+            keys: KeyChooser::new(&plan.keyspace, plan.seed),
+            ephemeral: Ephemeral::new(plan.keyspace.ephemeral_start, seat.index, seat.count),
+            sizes: Sizes::new(&plan.sizes, plan.seed),
+            uploads: 0,
+            connecting: Calendar::default(),
+            requesting: Calendar::default(),
+            connect_ns: plan.timeouts.connect_ms * NS_PER_MS,
+            request_ns: plan.timeouts.request_ms * NS_PER_MS,
+            late_ns: (plan.late_ms * NS_PER_MS as f64) as u64,
+            end_ns: start_ns.saturating_add(limit_ns),
+            draining_ns: None,
+            tally: Tally::new(),
+            records: Vec::new(),
+            counters: Counters::default(),
+            examples: Vec::new(),
+            example_seen: [false; ErrorClass::COUNT],
+            text: Vec::new(),
+            plan,
+            shared,
+            clock,
+        })
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// When the poller fails, which is a bug or the end of the machine.
+    pub fn run(mut self) -> std::io::Result<()> {
+        let (mut publish_ns, mut post_ns) = (0, 0);
+        let ended = loop {
+            let now_ns = self.clock.now_ns();
+            self.obey(now_ns);
+            self.expire(now_ns);
+            self.admit(now_ns);
+            if now_ns >= publish_ns {
+                self.publish();
+                publish_ns = now_ns + PUBLISH_NS;
+                if now_ns >= post_ns {
+                    self.post();
+                    post_ns = now_ns + POST_NS;
+                }
+            }
+            if self.is_done() {
+                break Ok(());
+            }
+            let timeout_ns = self.next_ns(now_ns).saturating_sub(now_ns);
+            match self.wire.poller.wait(timeout_ns) {
+                Ok(count) => (0..count).for_each(|index| self.ready(self.wire.poller.ready(index))),
+                Err(error) => break Err(error),
+            }
+        };
+        self.abort(self.clock.now_ns());
+        self.publish();
+        self.post();
+        ended
+    }
+
+    /// Reads the orders from outside and watches the bounds of the run.
+    fn obey(&mut self, now_ns: u64) {
+        if now_ns >= self.shared.lease_until_ns() {
+            self.shared.command(Order::Stop, "lease");
+        }
+        if now_ns >= self.end_ns && self.draining_ns.is_none() && self.feed.goes_beyond(self.end_ns, now_ns) {
+            self.shared.command(Order::Stop, "limit:seconds");
+        }
+        match self.shared.order() {
+            Order::Run => {}
+            Order::Stop => self.drop_backlog(now_ns),
+            Order::Abort => self.abort(now_ns),
+        }
+        let over = self.shared.order() != Order::Run || self.feed.is_over(now_ns);
+        if over && self.draining_ns.is_none() {
+            self.draining_ns = Some(now_ns);
+        }
+        // Every operation has its own deadline; this bounds those of many exchanges as well.
+        let patience_ns = 2 * self.request_ns + self.connect_ns;
+        if self.draining_ns.is_some_and(|since| now_ns > since + patience_ns) {
+            self.abort(now_ns);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.draining_ns.is_some() && self.backlog.is_empty() && self.slots.is_quiet()
+    }
+
+    /// When the loop must turn next.
+    fn next_ns(&mut self, now_ns: u64) -> u64 {
+        let mut next = now_ns + TURN_NS_MAX;
+        if self.draining_ns.is_none() {
+            next = next.min(self.feed.next_ns());
+        }
+        if !self.backlog.is_empty() && self.hold_until_ns > now_ns {
+            next = next.min(self.hold_until_ns);
+        }
+        let drop_ns = self.backlog.front().map_or(u64::MAX, |waiting| waiting.due_ns + self.request_ns + 1);
+        let connect_ns = self.connecting.next_ns().unwrap_or(u64::MAX);
+        let request_ns = self.requesting.next_ns().unwrap_or(u64::MAX);
+        next.min(drop_ns).min(connect_ns).min(request_ns)
+    }
+
+    /// Takes the arrivals that are due and starts what can be started.
+    fn admit(&mut self, now_ns: u64) {
+        if self.shared.order() == Order::Run {
+            while let Some((number, due_ns)) = self.feed.due(now_ns.min(self.end_ns - 1)) {
+                self.counters.count(Counter::Offered);
+                self.backlog.push_back(Waiting { number, due_ns, op: self.mix.op(number) });
+            }
+        }
+        while self.backlog.front().is_some_and(|waiting| now_ns > waiting.due_ns + self.request_ns) {
+            self.drop_front(ErrorClass::Backlog, now_ns);
+        }
+        while self.hold_until_ns <= now_ns {
+            let Some(&waiting) = self.backlog.front() else { break };
+            let Some(place) = self.slots.find() else { break };
+            let flight = match self.decided {
+                Some(flight) => flight,
+                None => self.decide(waiting),
+            };
+            self.decided = Some(flight);
+            let (requests, bytes) = self.cost(&flight);
+            match self.budget.admit(now_ns, requests, bytes) {
+                Verdict::Go => {
+                    self.backlog.pop_front();
+                    self.decided = None;
+                    self.start(place, flight);
+                }
+                Verdict::Wait { until_ns } => self.hold_until_ns = until_ns,
+                Verdict::Exhausted(total) => {
+                    self.shared.command(Order::Stop, total.reason());
+                    self.drop_backlog(now_ns);
+                }
+            }
+        }
+    }
+
+    fn cost(&self, flight: &Flight) -> (u64, u64) {
+        match (flight.op, &self.plan.multipart) {
+            (Op::Multipart, Some(multipart)) => (u64::from(multipart.parts) + 2, flight.size),
+            (Op::Put, _) => (1, flight.size),
+            _ => (1, 0),
+        }
+    }
+
+    /// The arrival in front is never sent.
+    fn drop_front(&mut self, class: ErrorClass, now_ns: u64) {
+        let Some(waiting) = self.backlog.pop_front() else { return };
+        let flight = self.decided.take();
+        if let Some(flight) = flight.filter(|flight| flight.creates) {
+            self.ephemeral.created(flight.key, false);
+        }
+        self.counters.count(Counter::Dropped);
+        self.keep(&OperationRecord {
+            due_ns: waiting.due_ns,
+            start_ns: 0,
+            first_byte_ns: 0,
+            end_ns: now_ns,
+            key: flight.map_or(0, |flight| flight.key.0),
+            version: 0,
+            bytes: 0,
+            status: 0,
+            op: flight.map_or(waiting.op, |flight| flight.op),
+            outcome: Outcome::Dropped,
+            error_class: class,
+            endpoint: 0,
+            shard: self.seat.index as u8,
+            flags: 0,
+        });
+        self.feed.freed(now_ns, false);
+    }
+
+    fn drop_backlog(&mut self, now_ns: u64) {
+        while !self.backlog.is_empty() {
+            self.drop_front(ErrorClass::Stopped, now_ns);
+        }
+    }
+
+    /// Counts and records an operation that is over.
+    fn keep(&mut self, record: &OperationRecord) {
+        self.counters.errors[record.error_class.slot()] += u64::from(record.error_class != ErrorClass::None);
+        self.tally.record(record);
+        if self.plan.record_operations {
+            record.write_to(&mut self.records);
+        }
+    }
+
+    /// Publishes the counters.
+    fn publish(&mut self) {
+        let counters = &mut self.counters;
+        counters.set(Counter::InFlight, counters.get(Counter::Started) - counters.get(Counter::Completed));
+        counters.set(Counter::Backlog, self.backlog.len() as u64);
+        counters.set(Counter::Connections, self.slots.connections() as u64);
+        counters.set(Counter::CpuNs, thread_cpu_ns());
+        counters.set(Counter::EphemeralNext, self.ephemeral.next_index());
+        counters.set(Counter::Draining, u64::from(self.draining_ns.is_some()));
+        self.shared.published[self.seat.index as usize].store(counters);
+    }
+
+    /// Hands histograms, records and examples over.
+    fn post(&mut self) {
+        let mut mailbox = lock(&self.shared.mailboxes[self.seat.index as usize]);
+        let used = std::mem::take(&mut mailbox.used_rows);
+        self.tally.give_back(used);
+        if mailbox.rows.len() < ROWS_WAITING_MAX || self.draining_ns.is_some() {
+            // The present second goes on; late answers to earlier ones come as further parts.
+            let second = if self.draining_ns.is_some() { u64::MAX } else { self.clock.now_ns() / NS_PER_S };
+            mailbox.rows.append(&mut self.tally.drain_before(second));
+        }
+        mailbox.examples.append(&mut self.examples);
+        let room = RECORDS_WAITING_BYTES_MAX / self.seat.count as usize;
+        if mailbox.records.is_empty() {
+            std::mem::swap(&mut mailbox.records, &mut self.records);
+        } else if mailbox.records.len() + self.records.len() <= room {
+            mailbox.records.extend_from_slice(&self.records);
+        } else {
+            self.counters.add(Counter::RecordsLost, (self.records.len() / OPERATION_RECORD_BYTES) as u64);
+        }
+        self.records.clear();
+    }
+
+    /// Ends what has taken too long.
+    fn expire(&mut self, now_ns: u64) {
+        while let Some(number) = self.connecting.expired(now_ns) {
+            self.time_out(number, now_ns);
+        }
+        while let Some(number) = self.requesting.expired(now_ns) {
+            self.time_out(number, now_ns);
+        }
+    }
+
+    fn time_out(&mut self, number: u32, now_ns: u64) {
+        let (class, text) = match self.slots.get(number).state {
+            State::Connecting => (ErrorClass::ConnectTimeout, "no connection within the time allowed"),
+            _ => (ErrorClass::Timeout, "no whole answer within the time allowed"),
+        };
+        self.end_broken(number, class, now_ns, &text);
+    }
+
+    /// Closes every connection and ends everything now.
+    fn abort(&mut self, now_ns: u64) {
+        self.drop_backlog(now_ns);
+        for number in 0..self.slots.len() {
+            match self.slots.get(number).state {
+                State::Vacant => {}
+                State::Idle => self.close(number),
+                State::Connecting | State::Busy => {
+                    self.end_broken(number, ErrorClass::Stopped, now_ns, &"stopped while it was in flight");
+                }
+            }
+        }
+    }
+
+    /// The smallest size that a body of the plan's region can have, bytes.
+    fn size_min(&self) -> u64 {
+        match (self.plan.keyspace.region, &self.plan.multipart) {
+            (Region::Multipart, Some(multipart)) => u64::from(multipart.parts) * multipart.part_bytes,
+            (Region::Multipart, None) => 0,
+            _ => self.sizes.min(),
+        }
+    }
+}

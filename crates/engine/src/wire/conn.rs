@@ -1,0 +1,310 @@
+//! One connection: a non-blocking socket, perhaps with TLS on it, and the bytes that could not be passed on yet.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{self, sockopt, AddressFamily, SocketFlags, SocketType};
+
+use super::buffer::{Buffer, Pool, BUFFER_BYTES};
+use super::poller::{Interest, Poller};
+use super::tls::{Pumped, Session, PLAIN_BYTES_MAX};
+use super::{Failure, Wire};
+use crate::operation::ErrorClass;
+
+/// Portions read or written per readiness, so that one fast connection cannot starve the others.
+const PORTIONS_PER_TURN: usize = 4;
+
+/// Something to send: a request head and its body.
+pub trait Source {
+    /// Writes the next bytes into `room` and returns how many; 0 when there are no more.
+    fn fill(&mut self, room: &mut [u8]) -> usize;
+    /// True when `fill` has nothing more to give.
+    fn is_spent(&self) -> bool;
+}
+
+/// Where sending stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Every byte was handed to the kernel.
+    All,
+    /// The socket is full: go on when it is writable.
+    Part,
+}
+
+/// Where receiving stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// More may come.
+    Open,
+    /// The server closed its side.
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    Handshaking,
+    Open,
+}
+
+/// One connection to an endpoint.
+#[derive(Debug)]
+pub struct Connection {
+    socket: OwnedFd,
+    session: Option<Box<Session>>,
+    stage: Stage,
+    interest: Interest,
+    token: u64,
+    out: Option<Buffer>,
+    incoming: Option<Buffer>,
+    /// Bytes handed to the kernel.
+    pub bytes_sent: u64,
+    /// Bytes taken from the kernel.
+    pub bytes_received: u64,
+}
+
+impl Connection {
+    pub(super) fn open(
+        poller: &Poller,
+        address: SocketAddr,
+        session: Option<Session>,
+        token: u64,
+    ) -> Result<Self, Failure> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket =
+            net::socket_with(family, SocketType::STREAM, flags, None).map_err(Failure::connecting)?;
+        sockopt::set_tcp_nodelay(&socket, true).map_err(Failure::connecting)?;
+        match net::connect(&socket, &address) {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            Err(errno) => return Err(Failure::connecting(errno)),
+        }
+        poller.add(socket.as_fd(), token, Interest::ReadWrite).map_err(Failure::connecting)?;
+        Ok(Self {
+            socket,
+            session: session.map(Box::new),
+            stage: Stage::Connecting,
+            interest: Interest::ReadWrite,
+            token,
+            out: None,
+            incoming: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+        })
+    }
+
+    /// True when requests may be sent.
+    pub fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// Goes on connecting after readiness; true when requests may be sent from now on.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub fn establish(&mut self, wire: &mut Wire) -> Result<bool, Failure> {
+        if self.stage == Stage::Connecting {
+            sockopt::socket_error(&self.socket)
+                .and_then(|outcome| outcome)
+                .map_err(Failure::connecting)?;
+            // Without an error it stands, unless the readiness was spurious: then there is no peer yet.
+            match net::getpeername(&self.socket) {
+                Ok(_) => {}
+                Err(Errno::NOTCONN) => return Ok(false),
+                Err(errno) => return Err(Failure::connecting(errno)),
+            }
+            self.stage = if self.session.is_some() { Stage::Handshaking } else { Stage::Open };
+        }
+        if self.stage == Stage::Handshaking && !self.shake_hands(wire)? {
+            return Ok(false);
+        }
+        self.want(&wire.poller, Interest::Read)?;
+        Ok(true)
+    }
+
+    fn shake_hands(&mut self, wire: &mut Wire) -> Result<bool, Failure> {
+        let ended = match self.receive(wire, &mut |_| {}) {
+            Ok(received) => received == Received::End,
+            Err(failure) if failure.class == ErrorClass::Reset => {
+                return Err(Failure { class: ErrorClass::TlsFailed, cause: failure.cause })
+            }
+            Err(failure) => return Err(failure),
+        };
+        if self.stage == Stage::Open {
+            return Ok(true);
+        }
+        if ended {
+            return Err(Failure::text(ErrorClass::TlsFailed, "the server closed the connection during the TLS handshake"));
+        }
+        Ok(false)
+    }
+
+    /// Sends as much of `source` as the socket takes; asks for writability when that is not all.
+    ///
+    /// # Errors
+    /// When the connection broke. What the server had said before may still be received.
+    pub fn send(&mut self, wire: &mut Wire, source: &mut impl Source) -> Result<Sent, Failure> {
+        for _ in 0..PORTIONS_PER_TURN {
+            if !self.flush(wire)? {
+                return Ok(Sent::Part);
+            }
+            if source.is_spent() {
+                self.want(&wire.poller, Interest::Read)?;
+                return Ok(Sent::All);
+            }
+            self.load(wire, source)?;
+        }
+        if self.flush(wire)? && source.is_spent() {
+            self.want(&wire.poller, Interest::Read)?;
+            return Ok(Sent::All);
+        }
+        self.want(&wire.poller, Interest::ReadWrite)?;
+        Ok(Sent::Part)
+    }
+
+    /// Takes the next portion of the source into the empty out buffer, encrypted if need be.
+    fn load(&mut self, wire: &mut Wire, source: &mut impl Source) -> Result<(), Failure> {
+        let out = self.out.get_or_insert_with(|| wire.pool.take());
+        match &mut self.session {
+            None => {
+                let filled = source.fill(out.spare_mut(BUFFER_BYTES));
+                out.advance(filled);
+            }
+            Some(session) => {
+                let filled = source.fill(&mut wire.scratch[..PLAIN_BYTES_MAX]);
+                let incoming = self.incoming.get_or_insert_with(|| wire.pool.take());
+                session.encrypt(incoming, &wire.scratch[..filled], out)?;
+                wire.pool.give_if_empty(&mut self.incoming);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what waits; true when nothing waits any more.
+    fn flush(&mut self, wire: &mut Wire) -> Result<bool, Failure> {
+        let Some(out) = &mut self.out else {
+            return Ok(true);
+        };
+        while !out.is_empty() {
+            match net::send(&self.socket, out.filled(), net::SendFlags::NOSIGNAL) {
+                Ok(count) => {
+                    out.consume(count);
+                    self.bytes_sent += count as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.want(&wire.poller, Interest::ReadWrite)?;
+                    return Ok(false);
+                }
+                Err(errno) => return Err(Failure::broken(errno)),
+            }
+        }
+        wire.pool.give_if_empty(&mut self.out);
+        Ok(true)
+    }
+
+    /// Takes what has come and gives its plain text to `sink`.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub fn receive(&mut self, wire: &mut Wire, sink: &mut impl FnMut(&[u8])) -> Result<Received, Failure> {
+        if self.session.is_some() {
+            return self.receive_tls(wire, sink);
+        }
+        for _ in 0..PORTIONS_PER_TURN {
+            let count = match read(&self.socket, &mut wire.scratch)? {
+                Some(0) => return Ok(Received::End),
+                Some(count) => count,
+                None => return Ok(Received::Open),
+            };
+            self.bytes_received += count as u64;
+            sink(&wire.scratch[..count]);
+            // A short read emptied the socket; asking again would only cost a system call.
+            if count < wire.scratch.len() {
+                break;
+            }
+        }
+        Ok(Received::Open)
+    }
+
+    fn receive_tls(&mut self, wire: &mut Wire, sink: &mut impl FnMut(&[u8])) -> Result<Received, Failure> {
+        let mut incoming = self.incoming.take().unwrap_or_else(|| wire.pool.take());
+        let received = self.receive_records(wire, &mut incoming, sink);
+        if incoming.is_empty() {
+            wire.pool.give(incoming);
+        } else {
+            self.incoming = Some(incoming);
+        }
+        received
+    }
+
+    fn receive_records(
+        &mut self,
+        wire: &mut Wire,
+        incoming: &mut Buffer,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Result<Received, Failure> {
+        for _ in 0..PORTIONS_PER_TURN {
+            // Before the first flight of the handshake there is nothing to read, but something to say.
+            let room = incoming.spare_mut(BUFFER_BYTES);
+            let asked = room.len();
+            let count = read(&self.socket, room)?;
+            incoming.advance(count.unwrap_or(0));
+            self.bytes_received += count.unwrap_or(0) as u64;
+            let pumped = self.pump(wire, incoming, sink)?;
+            match (pumped, count) {
+                (Pumped::Closed, _) | (_, Some(0)) => return Ok(Received::End),
+                (_, Some(count)) if count == asked => {}
+                _ => return Ok(Received::Open),
+            }
+        }
+        Ok(Received::Open)
+    }
+
+    fn pump(
+        &mut self,
+        wire: &mut Wire,
+        incoming: &mut Buffer,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Result<Pumped, Failure> {
+        let Some(session) = &mut self.session else {
+            return Ok(Pumped::Open);
+        };
+        let out = self.out.get_or_insert_with(|| wire.pool.take());
+        let pumped = session.pump(incoming, out, sink);
+        let flushed = self.flush(wire);
+        let pumped = pumped?;
+        flushed?;
+        if pumped == Pumped::Open && self.stage == Stage::Handshaking {
+            self.stage = Stage::Open;
+        }
+        Ok(pumped)
+    }
+
+    fn want(&mut self, poller: &Poller, interest: Interest) -> Result<(), Failure> {
+        if self.interest != interest {
+            poller.modify(self.socket.as_fd(), self.token, interest).map_err(Failure::broken)?;
+            self.interest = interest;
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(self, pool: &mut Pool) {
+        for buffer in [self.out, self.incoming].into_iter().flatten() {
+            pool.give(buffer);
+        }
+    }
+}
+
+/// None: nothing there yet. Zero bytes: the end.
+fn read(socket: &OwnedFd, room: &mut [u8]) -> Result<Option<usize>, Failure> {
+    loop {
+        match rustix::io::read(socket, &mut *room) {
+            Ok(count) => return Ok(Some(count)),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(errno) => return Err(Failure::broken(errno)),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Requests: heads are encoded into a reused buffer, bodies are made block by block on their way into the socket.
+
+use super::conn::Source;
+use crate::body::{self, BodyId, BLOCK_BYTES};
+use crate::operation::Key;
+use crate::plan::{PayloadMode, Plan};
+use crate::sigv4::{self, Signer, EMPTY_PAYLOAD, UNSIGNED_PAYLOAD};
+
+/// What a request acts upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The bucket itself.
+    Bucket,
+    /// The object of a key.
+    Object(Key),
+    /// The plan's fixed key.
+    Fixed,
+}
+
+/// A range of a body that is computed, not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyRange {
+    /// Whose body.
+    pub id: BodyId,
+    /// First byte.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// No body, and no word about one.
+    None,
+    /// A body made by [`body::fill`].
+    Blocks(BodyRange),
+    /// These bytes.
+    Bytes(&'a [u8]),
+}
+
+/// One request, before it is encoded.
+#[derive(Debug)]
+pub struct Ask<'a, 'q> {
+    /// `GET`.
+    pub method: &'static str,
+    /// Index of the endpoint.
+    pub endpoint: usize,
+    /// What it acts upon.
+    pub resource: Resource,
+    /// Query parameters, not encoded.
+    pub query: &'q mut [(&'a str, &'a str)],
+    /// The body.
+    pub payload: Payload<'a>,
+    /// Unix time, seconds.
+    pub unix_s: u64,
+}
+
+/// A request on its way out: the encoded head (with small bodies behind it), then the blocks.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    head: Vec<u8>,
+    sent: usize,
+    blocks: Option<BodyRange>,
+}
+
+impl Outgoing {
+    /// Nothing to send.
+    pub fn clear(&mut self) {
+        self.head.clear();
+        self.sent = 0;
+        self.blocks = None;
+    }
+
+    /// Everything that would be sent; for tests.
+    #[cfg(test)]
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head.clone();
+        if let Some(range) = self.blocks {
+            let start = bytes.len();
+            bytes.resize(start + (range.end - range.start) as usize, 0);
+            body::fill(&range.id, range.start, &mut bytes[start..]);
+        }
+        bytes
+    }
+}
+
+impl Source for Outgoing {
+    fn fill(&mut self, room: &mut [u8]) -> usize {
+        let head = &self.head[self.sent..];
+        let mut filled = head.len().min(room.len());
+        room[..filled].copy_from_slice(&head[..filled]);
+        self.sent += filled;
+        if self.sent < self.head.len() {
+            return filled;
+        }
+        if let Some(range) = &mut self.blocks {
+            let left = range.end - range.start;
+            let fits = (room.len() - filled) as u64;
+            // All that is left, or else whole blocks, which are the fastest to make.
+            let portion = if left <= fits { left } else { fits - fits % BLOCK_BYTES };
+            let end = filled + portion as usize;
+            body::fill(&range.id, range.start, &mut room[filled..end]);
+            range.start += portion;
+            filled = end;
+            if portion == left {
+                self.blocks = None;
+            }
+        }
+        filled
+    }
+
+    fn is_spent(&self) -> bool {
+        self.sent == self.head.len() && self.blocks.is_none()
+    }
+}
+
+/// Encodes and signs requests; one per shard.
+pub struct Encoder {
+    signer: Option<Signer>,
+    sign_payload: bool,
+    bucket_path: Vec<u8>,
+    fixed_path: Vec<u8>,
+    prefix: Vec<u8>,
+    hosts: Vec<String>,
+    name: Vec<u8>,
+    path: Vec<u8>,
+    query: Vec<u8>,
+}
+
+impl Encoder {
+    /// For the endpoints and credentials of a plan.
+    pub fn new(plan: &Plan) -> Self {
+        let mut bucket_path = b"/".to_vec();
+        sigv4::encode_path(plan.s3.bucket.as_bytes(), &mut bucket_path);
+        let mut fixed_path = bucket_path.clone();
+        fixed_path.push(b'/');
+        if let Some(key) = &plan.keyspace.fixed_key {
+            sigv4::encode_path(key.as_bytes(), &mut fixed_path);
+        }
+        let signer = plan.s3.credentials.as_ref().map(|credentials| {
+            Signer::new(&credentials.access_key, &credentials.secret_key, &plan.s3.region, "s3")
+        });
+        Self {
+            signer,
+            sign_payload: plan.s3.payload == PayloadMode::Signed,
+            bucket_path,
+            fixed_path,
+            prefix: plan.s3.prefix.as_bytes().to_vec(),
+            hosts: plan.endpoints.iter().map(crate::plan::Endpoint::host_header).collect(),
+            name: Vec::new(),
+            path: Vec::new(),
+            query: Vec::new(),
+        }
+    }
+
+    /// Encodes a request into `out`, whose memory is used again.
+    pub fn encode(&mut self, ask: &mut Ask<'_, '_>, out: &mut Outgoing) {
+        self.write_path(ask.resource);
+        self.query.clear();
+        if !ask.query.is_empty() {
+            sigv4::write_query(ask.query, &mut self.query);
+        }
+        out.clear();
+        let host = &self.hosts[ask.endpoint];
+        let head = &mut out.head;
+        head.extend_from_slice(ask.method.as_bytes());
+        head.push(b' ');
+        head.extend_from_slice(&self.path);
+        if !self.query.is_empty() {
+            head.push(b'?');
+            head.extend_from_slice(&self.query);
+        }
+        head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+        head.extend_from_slice(host.as_bytes());
+        head.extend_from_slice(b"\r\nuser-agent: maul\r\n");
+        write_length(&ask.payload, head);
+        if let Some(signer) = &mut self.signer {
+            let digest = digest_of(&ask.payload, self.sign_payload);
+            signer.sign(
+                &sigv4::Request {
+                    method: ask.method,
+                    path: &self.path,
+                    query: &self.query,
+                    host,
+                    headers: &[],
+                    payload: digest.as_str(),
+                    unix_s: ask.unix_s,
+                },
+                head,
+            );
+        }
+        head.extend_from_slice(b"\r\n");
+        match ask.payload {
+            Payload::None => {}
+            Payload::Bytes(bytes) => head.extend_from_slice(bytes),
+            Payload::Blocks(range) => out.blocks = Some(range).filter(|range| range.start < range.end),
+        }
+    }
+
+    fn write_path(&mut self, resource: Resource) {
+        self.path.clear();
+        match resource {
+            Resource::Fixed => self.path.extend_from_slice(&self.fixed_path),
+            Resource::Bucket => self.path.extend_from_slice(&self.bucket_path),
+            Resource::Object(key) => {
+                self.path.extend_from_slice(&self.bucket_path);
+                self.path.push(b'/');
+                self.name.clear();
+                key.write_name(&self.prefix, &mut self.name);
+                sigv4::encode_path(&self.name, &mut self.path);
+            }
+        }
+    }
+}
+
+enum Digest {
+    Constant(&'static str),
+    Computed([u8; 64]),
+}
+
+impl Digest {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Constant(text) => text,
+            Self::Computed(hex) => std::str::from_utf8(hex).unwrap_or(UNSIGNED_PAYLOAD),
+        }
+    }
+}
+
+fn digest_of(payload: &Payload<'_>, sign_payload: bool) -> Digest {
+    match payload {
+        Payload::None => Digest::Constant(EMPTY_PAYLOAD),
+        _ if !sign_payload => Digest::Constant(UNSIGNED_PAYLOAD),
+        Payload::Blocks(range) => {
+            Digest::Computed(body::sha256_hex(&range.id, range.start, range.end - range.start))
+        }
+        Payload::Bytes(bytes) => Digest::Computed(hex_of(bytes)),
+    }
+}
+
+fn hex_of(bytes: &[u8]) -> [u8; 64] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let mut hex = [0; 64];
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(digest.as_ref()) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    hex
+}
+
+fn write_length(payload: &Payload<'_>, head: &mut Vec<u8>) {
+    let length = match payload {
+        Payload::None => return,
+        Payload::Bytes(bytes) => bytes.len() as u64,
+        Payload::Blocks(range) => range.end - range.start,
+    };
+    head.extend_from_slice(b"content-length: ");
+    write_number(length, head);
+    head.extend_from_slice(b"\r\n");
+}
+
+fn write_number(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}

@@ -1,0 +1,151 @@
+//! The pure parts allocate nothing per request once their buffers have grown.
+//! (What the C library behind the digests does is not counted.)
+#![allow(unsafe_code)] // the only way to count: a global allocator
+
+use maul_engine::body::{fill, BodyId, Verifier};
+use maul_engine::keyspace::{Ephemeral, KeyChooser};
+use maul_engine::mix::Mix;
+use maul_engine::operation::{ErrorClass, Op, OperationRecord, Outcome};
+use maul_engine::plan::{Plan, Segment, Share};
+use maul_engine::schedule::Arrivals;
+use maul_engine::sigv4::{Request, Signer, UNSIGNED_PAYLOAD};
+use maul_engine::sizes::Sizes;
+use maul_engine::tally::Tally;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        System.alloc(layout)
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        System.dealloc(pointer, layout);
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread during `work`.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+fn operation(number: u64) -> OperationRecord {
+    let due_ns = (1_000 + number / 100) * 1_000_000_000;
+    OperationRecord {
+        due_ns,
+        start_ns: due_ns + 1_000,
+        first_byte_ns: due_ns + 500_000,
+        end_ns: due_ns + 1_000_000 + number % 100 * 1_000,
+        key: number,
+        version: 0,
+        bytes: 4096,
+        status: 200,
+        op: if number % 2 == 0 { Op::Get } else { Op::Put },
+        outcome: Outcome::Ok,
+        error_class: ErrorClass::None,
+        endpoint: 0,
+        shard: 0,
+        flags: 0,
+    }
+}
+
+/// One of everything that a request needs.
+struct Parts {
+    stripe: std::iter::Peekable<maul_engine::schedule::Stripe>,
+    mix: Mix,
+    keys: KeyChooser,
+    ephemeral: Ephemeral,
+    sizes: Sizes,
+    signer: Signer,
+    tally: Tally,
+    name: Vec<u8>,
+    lines: Vec<u8>,
+    records: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let plan = Plan::parse(include_str!("vectors/plan.json")).unwrap();
+        let profile = [Segment {
+            from: 1e6,
+            to: 1e6,
+            seconds: 1.0,
+        }];
+        let share = Share { index: 0, count: 1 };
+        Self {
+            stripe: Arrivals::new(&profile).stripe(share, 0, 1).peekable(),
+            mix: Mix::new(&plan),
+            keys: KeyChooser::new(&plan.keyspace, plan.seed),
+            ephemeral: Ephemeral::new(0, 0, 1),
+            sizes: Sizes::new(&plan.sizes, plan.seed),
+            signer: Signer::new("AK", "secret", "us-east-1", "s3"),
+            tally: Tally::new(),
+            name: Vec::new(),
+            lines: Vec::new(),
+            records: Vec::with_capacity(1 << 20),
+            body: vec![0; 64 << 10],
+        }
+    }
+
+    fn one_request(&mut self) {
+        let arrival = self.stripe.next().unwrap();
+        let number = arrival.number;
+        let (_, _) = (self.mix.op(number), self.mix.makes_new_key(number));
+        let created = self.ephemeral.create().unwrap();
+        self.ephemeral.created(created, true);
+        let _ = self.ephemeral.take_oldest();
+        let key = self.keys.key(number);
+        let size = self.sizes.of(key, 1).min(self.body.len() as u64);
+        self.name.clear();
+        key.write_name(b"/bench/maul/r1/", &mut self.name);
+        self.lines.clear();
+        let request = Request {
+            method: "PUT",
+            path: &self.name,
+            query: b"",
+            host: "127.64.0.1:8443",
+            headers: &[],
+            payload: UNSIGNED_PAYLOAD,
+            unix_s: 1_800_000_000 + number / 10,
+        };
+        self.signer.sign(&request, &mut self.lines);
+        let id = BodyId {
+            run: 1,
+            key: key.0,
+            version: 1,
+            size,
+        };
+        let body = &mut self.body[..size as usize];
+        fill(&id, 0, body);
+        let mut verifier = Verifier::new(1, key.0).content_length(size);
+        body.chunks(5000).for_each(|part| verifier.feed(part));
+        assert_eq!(verifier.finish().class, ErrorClass::None);
+        self.tally.record(&operation(number));
+        operation(number).write_to(&mut self.records);
+    }
+}
+
+#[test]
+fn a_request_allocates_nothing() {
+    let mut parts = Parts::new();
+    (0..1_000).for_each(|_| parts.one_request());
+    // a few seconds of rows go round: moved out, encoded, given back
+    let rows = parts.tally.drain();
+    parts.tally.give_back(rows);
+    let counted = allocations(|| (0..1_000).for_each(|_| parts.one_request()));
+    assert_eq!(counted, 0);
+    assert!(allocations(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
+}

@@ -1,0 +1,79 @@
+"""The compiled engine (crates/engine-py). Every method releases the GIL while it waits for anything."""
+
+from typing import Literal, TypedDict, final
+
+__all__ = [
+    "ERROR_CLASS_NAMES",
+    "OPERATION_RECORD_BYTES",
+    "OP_NAMES",
+    "OUTCOME_NAMES",
+    "Engine",
+    "Histogram",
+    "build_info",
+]
+
+OP_NAMES: dict[int, str]
+OUTCOME_NAMES: dict[int, str]
+ERROR_CLASS_NAMES: dict[int, str]
+OPERATION_RECORD_BYTES: int
+
+class _Status(TypedDict):
+    state: Literal["ready", "running", "draining", "done"]
+    stop_reason: str
+    elapsed_s: float
+    offered: int
+    started: int
+    completed: int
+    ok: int
+    fail: int
+    unknown: int
+    late: int
+    dropped: int
+    in_flight: int
+    backlog: int
+    connections: int
+    bytes_sent: int
+    bytes_received: int
+    cpu_seconds: float
+    records_lost: int
+    ephemeral_next: int
+    versions_used: int
+    last_error: str
+    errors: dict[str, int]
+    error_examples: dict[str, str]
+
+class _BuildInfo(TypedDict):
+    version: str
+    profile: Literal["debug", "release"]
+
+def build_info() -> _BuildInfo: ...
+
+@final
+class Engine:
+    def __new__(cls, plan_json: str) -> Engine: ...
+    def start(self) -> None: ...
+    def status(self) -> _Status: ...
+    def take_latency(self) -> list[tuple[int, int, int, str, int, bytes]]: ...
+    def take_operations(self) -> bytes: ...
+    def renew(self) -> None: ...
+    def stop(self, reason: str) -> None: ...
+    def abort(self) -> None: ...
+    def join(self, timeout_s: float) -> bool: ...
+
+@final
+class Histogram:
+    def __new__(cls) -> Histogram: ...
+    def record(self, value_ns: int, count: int = 1) -> None: ...
+    def merge(self, other: Histogram) -> None: ...
+    @staticmethod
+    def from_v2(bytes: bytes) -> Histogram: ...  # noqa: A002 - the compiled name
+    def to_v2(self) -> bytes: ...
+    def percentile(self, p: float) -> int: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def min(self) -> int: ...
+    @property
+    def max(self) -> int: ...
+    @property
+    def mean(self) -> float: ...

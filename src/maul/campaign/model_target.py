@@ -1,0 +1,42 @@
+"""What is hit: which endpoints of the site, which bucket, with whose credentials."""
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from maul.campaign.part import Part
+from maul.campaign.quantities import BucketName, EnvironmentName, Name
+
+
+class EnvironmentCredentials(Part):
+    """Credentials in the environment of the process that sends. Only their names stand in the campaign."""
+
+    access_key_env: EnvironmentName
+    """The variable that holds the access key."""
+    secret_key_env: EnvironmentName
+    """The variable that holds the secret key."""
+
+
+def _credentials_kind(value: object) -> str:
+    return "environment" if isinstance(value, dict | EnvironmentCredentials) else "site"
+
+
+Credentials = Annotated[
+    Annotated[Literal["site", "anonymous"], Tag("site")] | Annotated[EnvironmentCredentials, Tag("environment")],
+    Discriminator(_credentials_kind),
+]
+
+
+class Target(Part):
+    """The target of every request of the run."""
+
+    endpoints: tuple[Name, ...] = Field(min_length=1, max_length=64)
+    """Names of endpoints of the site; load is spread evenly over them."""
+    bucket: BucketName
+    """The bucket; made when it is missing, never emptied: maul deletes only what it wrote."""
+    region: str | None = Field(default=None, min_length=1, max_length=64)
+    """The region that signatures name; the site's own when absent."""
+    credentials: Credentials = "site"
+    """`site`: the site's credentials file; `anonymous`: unsigned requests; or two environment variables by name."""
+    payload: Literal["unsigned", "signed"] = "unsigned"
+    """Whether signatures cover the body's SHA-256 (costs CPU on both sides) or leave it to TLS."""

@@ -1,0 +1,43 @@
+"""`maul heal`: finish every undo that a crash left behind."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maul.cli import screen
+from maul.core.clock import SystemClock
+from maul.core.errors import ExitCode
+from maul.faults.healing import heal as heal_journal
+from maul.faults.healing import journals_in
+from maul.hosts.local import LocalHost
+from maul.hosts.places import journal_directory
+
+
+def heal(
+    directory: Annotated[
+        Path | None, typer.Option("--journals", help="Where undo journals are kept. Default: maul's state.")
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also heal what a maul that still runs has hurt. Ends its experiment."),
+    ] = False,
+) -> int:
+    """Put back everything that maul hurt and did not heal. Safe at any time, any number of times."""
+    journals = journals_in(directory or journal_directory())
+    if not journals:
+        screen.say("nothing to heal")
+        return ExitCode.PASS
+    whole = True
+    for path in journals:
+        result = heal_journal(path, LocalHost(), SystemClock(), force=force)
+        for undone in result.healed:
+            screen.say(f"healed   {undone.entry.fault} of {undone.entry.target}: {undone.says}")
+        for undone in result.unhealed:
+            screen.say(f"UNHEALED {undone.entry.fault} of {undone.entry.target}: {undone.says}")
+        if result.in_use_by is not None:
+            screen.say(
+                f"left     {path.name}: maul with pid {result.in_use_by.pid} still runs (--force heals it anyway)"
+            )
+        whole &= result.all_healed
+    return ExitCode.PASS if whole else ExitCode.UNHEALED

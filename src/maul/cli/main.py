@@ -1,0 +1,92 @@
+"""`maul`: the verbs, and the one place where an error becomes a message and an exit code."""
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from maul import __version__
+from maul.cli import beat, campaign, heal, hit, lab, plan, report, screen, wipe
+from maul.core.errors import ExitCode, MaulError
+
+app = typer.Typer(
+    name="maul",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Beats an S3 object store to a pulp before its customers do, safely, and says what it learnt.",
+)
+app.command("beat")(beat.beat)
+app.command("plan")(plan.plan)
+app.command("hit")(hit.hit)
+app.command("report")(report.report)
+app.command("heal")(heal.heal)
+app.command("wipe")(wipe.wipe)
+app.add_typer(lab.app, name="lab")
+app.add_typer(campaign.app, name="campaign")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        screen.say(f"maul {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    del version
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Never raises."""
+    try:
+        result = app(list(words), standalone_mode=False)
+        return int(result) if isinstance(result, int) else ExitCode.PASS
+    except click.ClickException as error:
+        helpless = isinstance(error, click.exceptions.NoArgsIsHelpError)
+        screen.complain(error.format_message() if helpless else f"{error.format_message()}\n  see: maul --help")
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        screen.complain("interrupted")
+        return ExitCode.UNKNOWN
+    except MaulError as error:
+        screen.complain(error.message)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output went away; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.UNKNOWN
+    except Exception as error:  # noqa: BLE001 — the last door: a bug of ours becomes one message, its trace a file
+        screen.complain(_bug(error))
+        return ExitCode.UNKNOWN
+
+
+def _bug(error: Exception) -> str:
+    text = "".join(traceback.format_exception(error))
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="maul-bug-", suffix=".txt", text=True)
+        os.close(descriptor)
+        Path(name).write_text(text, encoding="utf-8")
+    except OSError:
+        name = "(no room to save the trace)"
+    return (
+        f"a bug in maul, not in what it tested: {type(error).__name__}: {error}\n"
+        f"  nothing can be concluded about the target; please report it with {name}"
+    )
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))

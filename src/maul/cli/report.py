@@ -1,0 +1,28 @@
+"""`maul report RUN`: judge a record anew and write its report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maul.cli import screen
+from maul.conduct.judge import judge
+from maul.record import RunReader, write_summary
+from maul.report import terminal, write
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="A run id, a path, or latest.")] = "latest",
+    runs: Annotated[Path, typer.Option("--runs", help="Where runs are kept.")] = Path("runs"),
+    json_only: Annotated[bool, typer.Option("--json", help="Print summary.json instead of words.")] = False,
+) -> int:
+    """Rebuild summary.json, report.html and junit.xml of a run from its record alone. The exit code is the run's."""
+    reader = RunReader.open(run, runs)
+    summary = judge(reader)
+    write_summary(reader.path, summary)
+    page = write(reader, summary)
+    if json_only:
+        screen.say(summary.model_dump_json(indent=2))
+    else:
+        terminal.show(summary, screen.OUT, page)
+    return summary.exit_code

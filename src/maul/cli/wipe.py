@@ -1,0 +1,21 @@
+"""`maul wipe RUN`: remove what a run wrote, prove it is gone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maul.cli import screen
+from maul.conduct.wipe import wipe as remove
+from maul.core.errors import ExitCode
+from maul.record import RunReader
+
+
+def wipe(
+    run: Annotated[str, typer.Argument(help="A run id, a path, or latest.")] = "latest",
+    runs: Annotated[Path, typer.Option("--runs", help="Where runs are kept.")] = Path("runs"),
+) -> int:
+    """Delete every object that the ledger of a run says it wrote, under its own prefix; nothing else is touched."""
+    wiped = remove(RunReader.open(run, runs), lambda says: screen.ERR.print(says, style="dim"))
+    screen.say(wiped.says)
+    return ExitCode.PASS if wiped.left == 0 else ExitCode.FAIL

@@ -1,0 +1,175 @@
+"""The checks: each a question asked of the facts of a run. Doubt is UNKNOWN, never PASS."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from maul.core.histogram import LatencyKind
+from maul.core.operation import Op, Outcome
+from maul.core.summary import (
+    AuditSummary,
+    Capacity,
+    Check,
+    Ending,
+    FaultSummary,
+    GeneratorSummary,
+    PhaseSummary,
+)
+from maul.core.verdict import Verdict
+from maul.insight import LatencyBook, Select
+from maul.insight.latency import percentile_ms
+from maul.plan import ObjectivePlan, Plan
+from maul.verify import audit, reads
+
+OPERATIONS_MIN = 50
+"""Fewer operations than this decide nothing about an objective."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the folds found."""
+
+    plan: Plan
+    phases: Sequence[PhaseSummary]
+    book: LatencyBook
+    capacity: Capacity | None
+    audit: AuditSummary | None
+    reads: reads.ReadsSummary | None
+    faults: Sequence[FaultSummary]
+    generator: GeneratorSummary | None
+    cleaned: Mapping[str, Any] | None
+    ending: Ending
+
+
+def objectives(facts: Facts) -> list[Check]:
+    """Each objective in each of its phases that holds one load; rising loads are judged by their capacity."""
+    rising = {phase.name for phase in facts.plan.phases if phase.levels}
+    ran = {phase.name: phase for phase in facts.phases}
+    return [
+        _objective(objective, ran.get(name), facts.book, name)
+        for objective in facts.plan.objectives
+        for name in objective.phases
+        if name not in rising
+    ]
+
+
+def _objective(objective: ObjectivePlan, phase: PhaseSummary | None, book: LatencyBook, name: str) -> Check:
+    if phase is None:
+        return Check(name=objective.name, verdict=Verdict.UNKNOWN, says=f"phase {name} did not run", phase=name)
+    if phase.offered < OPERATIONS_MIN:
+        says = f"{phase.offered} operations are too few to decide ({OPERATIONS_MIN} are needed)"
+        return Check(name=objective.name, verdict=Verdict.UNKNOWN, says=says, phase=name)
+    words: list[str] = []
+    kept = True
+    if objective.errors_below is not None:
+        op = Op[objective.op.upper()] if objective.op is not None else None
+        counts = book.counts(Select(phase=name, op=op))
+        offered, bad = sum(counts.values()), sum(counts.values()) - counts[Outcome.OK]
+        ratio = bad / offered if offered else 1.0
+        kept &= ratio < objective.errors_below
+        words.append(
+            f"{bad:,} of {offered:,} operations not ok ({ratio:.3%}; below {objective.errors_below:.3%} promised)"
+        )
+    if objective.latency_below_ms is not None and objective.percentile is not None:
+        op = Op[objective.op.upper()] if objective.op is not None else None
+        histogram = book.merged(LatencyKind.LATENCY, Select(phase=name, op=op))
+        if not histogram.count:
+            return Check(name=objective.name, verdict=Verdict.UNKNOWN, says="no operation was answered", phase=name)
+        seen_ms = percentile_ms(histogram, objective.percentile)
+        kept &= seen_ms < objective.latency_below_ms
+        words.append(
+            f"p{objective.percentile:g} of {objective.op or 'all operations'} {seen_ms:,.1f} ms "
+            f"(below {objective.latency_below_ms:,.0f} ms promised)"
+        )
+    return Check(name=objective.name, verdict=Verdict.PASS if kept else Verdict.FAIL, says="; ".join(words), phase=name)
+
+
+def limit_found(facts: Facts) -> list[Check]:
+    """A rising load was there to find the limit: was it found?"""
+    if not any(phase.levels for phase in facts.plan.phases):
+        return []
+    capacity = facts.capacity
+    if capacity is None:
+        return [Check(name="limit-found", verdict=Verdict.UNKNOWN, says="the rising load did not run")]
+    found = capacity.highest_good_per_s is not None and capacity.first_bad_per_s is not None
+    verdict = Verdict.PASS if found else Verdict.UNKNOWN
+    return [Check(name="limit-found", verdict=verdict, says=capacity.says, phase=capacity.phase)]
+
+
+def durability(facts: Facts) -> list[Check]:
+    """Is every acknowledged object still there, whole and current, through every gateway?"""
+    if facts.audit is None:
+        return [Check(name="durability", verdict=Verdict.UNKNOWN, says="no audit was made")]
+    return [audit.check(facts.audit)]
+
+
+def reads_true(facts: Facts) -> list[Check]:
+    """Did any read during the load return what was never written, or the past?"""
+    if facts.reads is None:
+        return [Check(name="reads-true", verdict=Verdict.UNKNOWN, says="nothing was read")]
+    return [reads.check(facts.reads, strong=facts.plan.consistency == "strong")]
+
+
+def faults_proven(facts: Facts) -> list[Check]:
+    """Did every fault that was asked for really take effect?"""
+    if not facts.plan.faults:
+        return []
+    seen = {fault.name: fault for fault in facts.faults}
+    missing = [plan.name for plan in facts.plan.faults if plan.name not in seen or not seen[plan.name].proven]
+    if missing:
+        why = "; ".join(f"{name}: {seen[name].effect if name in seen else 'never began'}" for name in missing)
+        return [Check(name="faults-proven", verdict=Verdict.UNKNOWN, says=f"without proven effect: {why}")]
+    says = "; ".join(f"{fault.name}: {fault.effect}" for fault in facts.faults)
+    return [Check(name="faults-proven", verdict=Verdict.PASS, says=says)]
+
+
+def healed(facts: Facts) -> list[Check]:
+    """Is everything that was hurt as it was found?"""
+    if not facts.plan.faults:
+        return []
+    left = [fault for fault in facts.faults if not fault.healed]
+    if left:
+        says = "; ".join(f"{fault.name} on {fault.target}: {fault.undo}" for fault in left)
+        return [Check(name="healed", verdict=Verdict.FAIL, says=f"not healed: {says}; run maul heal")]
+    says = "; ".join(f"{fault.name}: {fault.undo}" for fault in facts.faults) or "nothing was hurt"
+    return [Check(name="healed", verdict=Verdict.PASS, says=says)]
+
+
+def generator_honest(facts: Facts) -> list[Check]:
+    """Do the numbers speak of the target, not of us?"""
+    if facts.generator is None:
+        return [Check(name="generator-honest", verdict=Verdict.UNKNOWN, says="no load was generated")]
+    generator = facts.generator
+    doubtful = generator.bound or generator.records_lost > 0
+    says = generator.says
+    if generator.records_lost:
+        says += f"; {generator.records_lost:,} records were lost"
+    return [Check(name="generator-honest", verdict=Verdict.UNKNOWN if doubtful else Verdict.PASS, says=says)]
+
+
+def cleaned(facts: Facts) -> list[Check]:
+    """Is everything that we wrote gone again, and is nothing else?"""
+    if not any(phase.kind == "clean-up" for phase in facts.plan.phases):
+        return []
+    if facts.cleaned is None:
+        return [Check(name="cleaned", verdict=Verdict.UNKNOWN, says="no clean-up was made")]
+    verdict = Verdict.PASS if facts.cleaned["left"] == 0 else Verdict.FAIL
+    return [Check(name="cleaned", verdict=verdict, says=str(facts.cleaned["says"]))]
+
+
+CHECKS: dict[str, Callable[[Facts], list[Check]]] = {
+    "objectives": objectives,
+    "limit-found": limit_found,
+    "durability": durability,
+    "reads-true": reads_true,
+    "faults-proven": faults_proven,
+    "healed": healed,
+    "generator-honest": generator_honest,
+    "cleaned": cleaned,
+}
+"""Every check by the name that a campaign's `checks` uses."""
+
+
+def run_checks(facts: Facts) -> list[Check]:
+    """The checks that the plan asks for, in the order above."""
+    return [check for name in CHECKS if name in facts.plan.checks for check in CHECKS[name](facts)]

@@ -1,0 +1,199 @@
+"""Drives one generator from its start to its end: lease, record, guard, progress, stop.
+
+The loop below is the only place where a running engine is looked at. Everything it decides it asks a pure function for.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from maul.conduct.progress import PhaseProgress, Progress
+from maul.conduct.stop import StopSwitch
+from maul.core.clock import Clock
+from maul.core.event import Edge, Event, EventKind
+from maul.core.histogram import Histogram, LatencyKind, LatencyRow
+from maul.load import Generator, GeneratorStatus
+from maul.plan import LevelPlan
+from maul.record import RunWriter
+
+TICK_S = 0.1
+"""How often the lease is renewed and the guard is asked."""
+_LOOK_EVERY_S = 0.5
+"""How often the record is fed and the progress is told."""
+_STOP_GRACE_S = 0.6
+"""After a stop, how long requests in flight may still end before their sockets are closed."""
+_CLOSE_S = 2.0
+"""How long closing all sockets may take."""
+_OVERDUE_S = 20.0
+"""An engine that is not done this long after its phase's longest duration is closed, whatever it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What one drive is about. `phase` names it in the record.
+
+    `duration_s` is how long it should take, `patience_s` the longest it may; `run_left_s` what the run is expected
+    to take after it; `endpoint_offset` the place of the engine's first endpoint among those of the phase;
+    `latency_to` gathers the histograms where there is no record.
+    """
+
+    phase: str
+    duration_s: float
+    patience_s: float
+    levels: Sequence[LevelPlan] = ()
+    run_left_s: float = 0.0
+    endpoint_offset: int = 0
+    latency_to: list[LatencyRow] | None = None
+
+
+@dataclass(slots=True)
+class Driven:
+    """How it ended: the engine's last status."""
+
+    status: Mapping[str, Any]
+
+
+Watch = Callable[[Mapping[str, Any]], str | None]
+"""Asked at every tick with the status: a reason to end this phase, or None."""
+
+
+class Driver:
+    """The hands that a drive needs: where facts go, what time it is, who may stop it."""
+
+    def __init__(self, writer: RunWriter | None, clock: Clock, stop: StopSwitch, progress: Progress) -> None:
+        """`writer` None: nothing is recorded (`maul hit`)."""
+        self._writer, self._clock, self._stop, self._progress = writer, clock, stop, progress
+
+    def run(self, generator: Generator, drive: Drive, watch: Watch | None = None) -> Driven:
+        """Start the generator and see it to its end. Whatever happens, its sockets are closed when this returns."""
+        levels = _Levels(drive.levels, self._record_event)
+        look = _Look(drive)
+        began_ns = self._clock.now_ns()
+        generator.start()
+        try:
+            while True:
+                self._clock.wait(TICK_S)
+                generator.renew()
+                status = as_mapping(generator.status())
+                elapsed_s = (self._clock.now_ns() - began_ns) / 1e9
+                levels.advance(began_ns, elapsed_s)
+                if look.due(elapsed_s):
+                    self._collect(generator, drive, look)
+                    self._progress.phase(look.tell(status, elapsed_s))
+                if status["state"] == "done":
+                    break
+                reason = self._reason_to_stop(status, elapsed_s, drive, watch)
+                if reason:
+                    self._end(generator, reason)
+                    break
+        finally:
+            if not generator.join(0.0):
+                generator.stop("aborted", now=True)
+                generator.join(_CLOSE_S)
+        levels.advance(began_ns, (self._clock.now_ns() - began_ns) / 1e9, last=True)
+        self._collect(generator, drive, look)
+        return Driven(as_mapping(generator.status()))
+
+    def _reason_to_stop(
+        self, status: Mapping[str, Any], elapsed_s: float, drive: Drive, watch: Watch | None
+    ) -> str | None:
+        if self._stop.stopped.is_set():
+            return self._stop.reason
+        if elapsed_s > drive.patience_s + _OVERDUE_S:
+            return "the engine did not end in time"
+        return watch(status) if watch is not None else None
+
+    def _end(self, generator: Generator, reason: str) -> None:
+        generator.stop(reason)
+        if not generator.join(_STOP_GRACE_S):
+            generator.stop(reason, now=True)
+            generator.join(_CLOSE_S)
+
+    def _collect(self, generator: Generator, drive: Drive, look: "_Look") -> None:
+        drained = generator.drain()
+        look.add(drained.latency)
+        if drive.latency_to is not None:
+            drive.latency_to.extend(drained.latency)
+        if self._writer is not None:
+            operations = drained.operations
+            if drive.endpoint_offset:
+                operations = operations.copy()
+                operations["endpoint"] += drive.endpoint_offset
+            self._writer.latency(drive.phase, drained.latency)
+            self._writer.operations(drive.phase, operations)
+            self._writer.flush()
+
+    def _record_event(self, event: Event) -> None:
+        if self._writer is not None:
+            self._writer.events([event])
+
+
+def as_mapping(status: GeneratorStatus) -> dict[str, Any]:
+    """A status as the record keeps it: error classes by name."""
+    words = asdict(status)
+    words["errors"] = {kind.name: count for kind, count in status.errors.items()}
+    words["error_examples"] = {kind.name: says for kind, says in status.error_examples.items()}
+    return words
+
+
+class _Levels:
+    """Turns the passing of time into LEVEL events."""
+
+    def __init__(self, spans: Sequence[LevelPlan], record: Callable[[Event], None]) -> None:
+        self._spans, self._record = spans, record
+        self._index, self._open = 0, False
+
+    def advance(self, began_ns: int, elapsed_s: float, *, last: bool = False) -> None:
+        while self._index < len(self._spans):
+            span = self._spans[self._index]
+            if not self._open:
+                if elapsed_s < span.start_s or last:
+                    return
+                self._emit(Edge.BEGAN, began_ns, span.start_s, span)
+                self._open = True
+            if elapsed_s < span.end_s and not last:
+                return
+            self._emit(Edge.ENDED, began_ns, min(span.end_s, elapsed_s), span)
+            self._index, self._open = self._index + 1, False
+
+    def _emit(self, edge: Edge, began_ns: int, at_s: float, span: LevelPlan) -> None:
+        name = f"level {self._index + 1}"
+        self._record(Event(began_ns + int(at_s * 1e9), EventKind.LEVEL, edge, name, details={"rate": span.rate_per_s}))
+
+
+class _Look:
+    """What the progress shows: rates since the last look, p99 of the operations that ended since then."""
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._at_s, self._offered, self._completed = 0.0, 0, 0
+        self._histogram = Histogram()
+
+    def due(self, elapsed_s: float) -> bool:
+        return elapsed_s - self._at_s >= _LOOK_EVERY_S
+
+    def add(self, rows: Sequence[LatencyRow]) -> None:
+        for row in rows:
+            if row.kind == LatencyKind.LATENCY:
+                self._histogram.merge(Histogram.from_v2(row.hdr))
+
+    def tell(self, status: Mapping[str, Any], elapsed_s: float) -> PhaseProgress:
+        interval_s = max(elapsed_s - self._at_s, 1e-3)
+        p99_ms = self._histogram.percentile(99.0) / 1e6 if self._histogram.count else None
+        left_s = max(0.0, self._drive.duration_s - elapsed_s)
+        look = PhaseProgress(
+            phase=self._drive.phase,
+            elapsed_s=elapsed_s,
+            left_s=left_s,
+            run_left_s=left_s + self._drive.run_left_s,
+            offered_per_s=(status["offered"] - self._offered) / interval_s,
+            done_per_s=(status["completed"] - self._completed) / interval_s,
+            p99_ms=p99_ms,
+            errors=status["fail"] + status["unknown"],
+            dropped=status["dropped"],
+            in_flight=status["in_flight"],
+            status=status,
+        )
+        self._at_s, self._offered, self._completed = elapsed_s, status["offered"], status["completed"]
+        self._histogram = Histogram()
+        return look

@@ -1,0 +1,132 @@
+"""Faults during a phase: each on a thread of its own, at its time, healed whatever happens."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from maul.conduct.stage import Stage
+from maul.core.errors import MaulError
+from maul.core.event import Edge, Event, EventKind
+from maul.core.summary import FaultSummary
+from maul.faults.blast_radius import refusal
+from maul.faults.catalogue import FAULTS
+from maul.faults.fault import Target
+from maul.faults.fault_run import FaultRun
+from maul.plan import FaultPlan
+
+DEADLINE_MARGIN_S = 30.0
+"""The dead-man helper heals a fault by itself this long after it should have been healed."""
+_JOIN_LIMIT_S = 60.0
+
+
+class Harm:
+    """The faults of one phase. Entering starts their clocks; leaving heals what is hurt and waits for it."""
+
+    def __init__(self, stage: Stage, faults: Sequence[FaultPlan]) -> None:
+        """Nothing is hurt yet."""
+        self._stage, self._faults = stage, faults
+        self._over = threading.Event()
+        self._hurt: set[str] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> "Harm":
+        """Start waiting for each fault's time."""
+        self._threads = [
+            threading.Thread(target=self._live_through, args=(fault,), name=f"fault {fault.name}", daemon=True)
+            for fault in self._faults
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """The phase is over: what is still hurt is healed now."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join(_JOIN_LIMIT_S)
+
+    def _live_through(self, plan: FaultPlan) -> None:
+        if self._wait(plan.after_s):
+            self._note(plan, "the phase ended before it was due", Edge.INSTANT)
+            return
+        try:
+            run = self._prepared(plan)
+        except (MaulError, OSError) as error:
+            self._forget(plan)
+            self._finish(plan, _not_injected(plan, self._stage.clock.now_ns(), str(error)))
+            return
+        try:
+            self._hurt_and_hold(plan, run)
+        finally:
+            run.finish()
+            self._forget(plan)
+            self._finish(plan, run.summary().model_copy(update={"name": plan.name}))
+
+    def _prepared(self, plan: FaultPlan) -> FaultRun:
+        service = self._stage.site.service(plan.service)
+        with self._lock:
+            why_not = refusal(self._stage.site, plan.service, self._hurt)
+            if why_not and not plan.beyond_redundancy:
+                raise MaulError(f"not injected: {why_not}", plan.name)
+            self._hurt.add(plan.service)
+        if service.process is None:
+            raise MaulError("not injected: the site does not say which process it is", plan.service)
+        target = Target(plan.service, Path(service.process.pidfile), lambda: self._stage.answers(plan.service))
+        run = FaultRun(
+            FAULTS[plan.fault](target, self._stage.host, self._stage.clock),
+            target,
+            self._stage.journal,
+            self._stage.clock,
+        )
+        run.prepare()
+        return run
+
+    def _hurt_and_hold(self, plan: FaultPlan, run: FaultRun) -> None:
+        try:
+            did = run.inject(plan.hold_s + DEADLINE_MARGIN_S)
+            self._note(plan, did, Edge.BEGAN)
+            self._stage.progress.step(f"fault {plan.name}: {did}")
+            proof = run.prove_effect()
+            self._stage.progress.step(
+                f"fault {plan.name}: {'proven: ' if proof.proven else 'not proven: '}{proof.says}"
+            )
+            self._wait(plan.hold_s)
+        except (MaulError, OSError) as error:
+            self._stage.progress.step(f"fault {plan.name}: {error}")
+
+    def _forget(self, plan: FaultPlan) -> None:
+        with self._lock:
+            self._hurt.discard(plan.service)
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait; True when the phase ended or the run was stopped meanwhile."""
+        until_ns = self._stage.clock.now_ns() + int(seconds * 1e9)
+        while (left_s := (until_ns - self._stage.clock.now_ns()) / 1e9) > 0:
+            if self._stage.stop.stopped.is_set() or self._stage.clock.wait(min(left_s, 0.1), self._over):
+                return True
+        return False
+
+    def _note(self, plan: FaultPlan, says: str, edge: Edge) -> None:
+        self._stage.writer.events([Event(self._stage.clock.now_ns(), EventKind.FAULT, edge, plan.name, says)])
+
+    def _finish(self, plan: FaultPlan, summary: FaultSummary) -> None:
+        details = summary.model_dump(mode="json")
+        says = summary.undo if summary.healed else f"NOT HEALED: {summary.undo}"
+        self._stage.writer.events(
+            [Event(self._stage.clock.now_ns(), EventKind.FAULT, Edge.ENDED, plan.name, says, {"summary": details})]
+        )
+        self._stage.progress.step(f"fault {plan.name}: {says}")
+
+
+def _not_injected(plan: FaultPlan, now_ns: int, why: str) -> FaultSummary:
+    return FaultSummary(
+        name=plan.name,
+        target=plan.service,
+        began_ns=now_ns,
+        healed_ns=now_ns,
+        proven=False,
+        healed=True,
+        effect=why,
+        undo="nothing was hurt",
+    )

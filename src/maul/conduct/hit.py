@@ -1,0 +1,218 @@
+"""`maul hit`: one quick load on one endpoint, without campaign or record. The same engine, the same honesty."""
+
+import os
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maul.conduct.drive import Drive, Driven, Driver
+from maul.conduct.progress import Progress
+from maul.conduct.stage import GeneratorMaker
+from maul.conduct.stop import StopSwitch
+from maul.conduct.target import Door, OpenTarget, open_endpoints, open_target, permit
+from maul.core.clock import Clock, SystemClock
+from maul.core.errors import TargetError
+from maul.core.histogram import Histogram, LatencyKind, LatencyRow
+from maul.core.ids import new_run_id
+from maul.core.operation import Outcome
+from maul.core.summary import Percentiles
+from maul.load import RustGenerator
+from maul.plan import EnginePlan, Hit, HitPlan, with_secrets
+from maul.plan import hit as plan_hit
+from maul.plan.engine_plan import OpenArrivals
+from maul.s3.credentials import Credentials
+from maul.s3.endpoint import Endpoint
+from maul.s3.preflight import remove_bucket
+
+
+@dataclass(frozen=True, slots=True)
+class HitResult:
+    """The numbers of the load proper; filling and cleaning are not in them."""
+
+    plan: HitPlan
+    request: Hit
+    open_loop: bool
+    status: Mapping[str, Any]
+    latency: Percentiles | None
+    service: Percentiles | None
+    first_byte: Percentiles | None
+    lag: Percentiles | None
+    cpu_seconds: float
+    interrupted: str
+
+    @property
+    def requests(self) -> int:
+        """Operations that ended, well or not."""
+        return int(self.status["completed"])
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines; documented in docs/reference/hit.md."""
+        seconds = self.status["elapsed_s"]
+        return {
+            "version": 1,
+            "url": self.request.url,
+            "op": self.request.op,
+            "loop": "open" if self.open_loop else "closed",
+            "asked_rate_per_s": self.request.rate_per_s,
+            "concurrency": self.request.concurrency,
+            "seconds": seconds,
+            "requests": self.requests,
+            "requests_per_s": self.requests / seconds if seconds else 0.0,
+            "bytes": self.status["bytes_sent"] + self.status["bytes_received"],
+            "bytes_sent": self.status["bytes_sent"],
+            "bytes_received": self.status["bytes_received"],
+            "offered": self.status["offered"],
+            "ok": self.status["ok"],
+            "fail": self.status["fail"],
+            "unknown": self.status["unknown"],
+            "late": self.status["late"],
+            "dropped": self.status["dropped"],
+            "errors": {kind.lower(): count for kind, count in self.status["errors"].items()},
+            "latency_ms": _json(self.latency),
+            "service_ms": _json(self.service),
+            "first_byte_ms": _json(self.first_byte),
+            "lag_ms": _json(self.lag),
+            "cpu_seconds": self.cpu_seconds,
+            "engine_cpu_seconds": self.status["cpu_seconds"],
+            "stopped": self.interrupted,
+        }
+
+
+def run_hit(
+    request: Hit,
+    credentials: Credentials | None,
+    progress: Progress,
+    clock: Clock | None = None,
+    make_generator: GeneratorMaker = RustGenerator,
+) -> HitResult:
+    """Fill, load, clean up. Raises MaulError before traffic; TargetError when the fill shows that nothing works."""
+    clock = clock or SystemClock()
+    plan = plan_hit(request, new_run_id(clock.now_ns()), os.cpu_count() or 1)
+    with StopSwitch() as stop:
+        target = _opened(plan, request, credentials, progress)
+        stop.run_began()
+        runner = _Runner(plan, target, stop, progress, clock, make_generator)
+        try:
+            if plan.fill is not None:
+                _require_filled(runner.run("fill", plan.fill))
+            before = _cpu_seconds()
+            rows: list[LatencyRow] = []
+            driven = runner.run("hit", plan.main, rows)
+            cpu_seconds = _cpu_seconds() - before
+        finally:
+            runner.clean_up()
+    return HitResult(
+        plan=plan,
+        request=request,
+        open_loop=isinstance(plan.main.arrivals, OpenArrivals),
+        status=driven.status,
+        latency=_percentiles(rows, LatencyKind.LATENCY),
+        service=_percentiles(rows, LatencyKind.SERVICE),
+        first_byte=_percentiles(rows, LatencyKind.FIRST_BYTE),
+        lag=_percentiles(rows, LatencyKind.LAG),
+        cpu_seconds=cpu_seconds,
+        interrupted=stop.reason,
+    )
+
+
+@dataclass(slots=True)
+class _Runner:
+    plan: HitPlan
+    target: OpenTarget
+    stop: StopSwitch
+    progress: Progress
+    clock: Clock
+    make_generator: GeneratorMaker
+
+    def run(self, name: str, engine: EnginePlan, rows: list[LatencyRow] | None = None) -> Driven:
+        self.progress.step(f"{name}: {engine.mix[0].op} {self.plan.endpoint.url}")
+        generator = self.make_generator(with_secrets(engine, self.target.door.credentials, self.target.ca_pems))
+        driver = Driver(None, self.clock, self.stop, self.progress)
+        seconds = engine.limits.seconds if name != "hit" else _seconds(engine)
+        drive = Drive(phase=name, duration_s=seconds, patience_s=engine.limits.seconds, latency_to=rows)
+        return driver.run(generator, drive)
+
+    def clean_up(self) -> None:
+        """Also after Ctrl-C: a hit leaves nothing behind unless it is told a second time."""
+        if self.plan.clean_up is None or self.stop.hurried.is_set():
+            return
+        self.stop = _Hurry(self.stop)
+        self.run("clean-up", self.plan.clean_up)
+        if self.target.bucket is not None and self.target.bucket.created:
+            remove_bucket(self.target.client(self.plan.endpoint.name), self.plan.bucket)
+
+
+class _Hurry(StopSwitch):
+    """A stop switch for the clean-up: only a second signal stops it."""
+
+    def __init__(self, first: StopSwitch) -> None:
+        super().__init__()
+        self.stopped = first.hurried
+        self.reason = "interrupted twice"
+
+
+def _opened(plan: HitPlan, request: Hit, credentials: Credentials | None, progress: Progress) -> OpenTarget:
+    endpoint = Endpoint(
+        plan.endpoint.name,
+        plan.endpoint.url,
+        Path(plan.endpoint.ca) if plan.endpoint.ca else None,
+        plan.endpoint.server_name,
+    )
+    door = Door([endpoint], plan.bucket, request.region, credentials)
+    permit(door.endpoints)
+    if request.key is not None:
+        return open_endpoints(door, progress.step)
+    return open_target(door, plan.prefix, progress.step)
+
+
+def _require_filled(driven: Driven) -> None:
+    status = driven.status
+    if status["ok"] == 0 and status["completed"] > 0:
+        raise TargetError(
+            f"not one object could be written to hit it: {_most_frequent(status)}",
+            cure="look at the target; or hit an existing object with --key",
+        )
+
+
+def _most_frequent(status: Mapping[str, Any]) -> str:
+    kind = max(status["errors"], key=status["errors"].get, default="nothing was answered")
+    return f"{kind.lower().replace('_', ' ')} ({status['last_error']})" if status["last_error"] else kind.lower()
+
+
+def _seconds(engine: EnginePlan) -> float:
+    arrivals = engine.arrivals
+    if isinstance(arrivals, OpenArrivals):
+        return sum(stretch.seconds for stretch in arrivals.profile)
+    return arrivals.seconds
+
+
+def _percentiles(rows: Sequence[LatencyRow], kind: LatencyKind) -> Percentiles | None:
+    merged = Histogram()
+    for row in rows:
+        if row.kind == kind and row.outcome != Outcome.FAIL:
+            merged.merge(Histogram.from_v2(row.hdr))
+    if not merged.count:
+        return None
+    p50, p90, p99, p999, p9999 = (merged.percentile(p) / 1e6 for p in (50, 90, 99, 99.9, 99.99))
+    return Percentiles(
+        count=merged.count,
+        mean=merged.mean / 1e6,
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        p999=p999,
+        p9999=p9999,
+        max=merged.max / 1e6,
+    )
+
+
+def _json(percentiles: Percentiles | None) -> dict[str, float] | None:
+    return None if percentiles is None else percentiles.model_dump()
+
+
+def _cpu_seconds() -> float:
+    """Of this whole process, Python included."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,26 @@
+"""The operations of a record as arrays, by phase."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from maul.core.operation import OPERATION_DTYPE
+from maul.plan import Plan
+
+OperationArray = np.ndarray[Any, np.dtype[np.void]]
+
+WRITING_KINDS = frozenset({"prepare", "warm-up", "load"})
+"""Phases whose operations make the ledger. Audits read; clean-ups delete what the audit has seen."""
+
+
+def operations_of_kinds(plan: Plan, operations: pa.Table, kinds: Collection[str]) -> OperationArray:
+    """The operations of all phases of these kinds, as one array of OPERATION_DTYPE."""
+    names = [phase.name for phase in plan.phases if phase.kind in kinds]
+    table = operations.filter(pc.is_in(operations["phase"], pa.array(names, pa.string())))
+    array: OperationArray = np.empty(table.num_rows, OPERATION_DTYPE)
+    for field in OPERATION_DTYPE.names or ():
+        array[field] = table[field].to_numpy()
+    return array

@@ -1,0 +1,114 @@
+"""The phases of a run: each is its passes one after the other, its faults beside them, and what its kind adds."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from maul.conduct.drive import Drive, Driven, Driver, Watch
+from maul.conduct.harm import Harm
+from maul.conduct.stage import Stage
+from maul.core.event import Edge, EventKind
+from maul.core.summary import Ending
+from maul.guard import EndPhase, Snapshot, WatchState, decide, limits_for
+from maul.plan import EnginePlan, PassPlan, PhasePlan, Plan, engine_plan_for, with_secrets
+
+
+def run_phase(stage: Stage, phase: PhasePlan, after: Callable[[Stage, PhasePlan], None] | None = None) -> None:
+    """Run one phase from its beginning to its end; `after` is what its kind does beside its passes."""
+    stage.progress.step(f"{phase.name}: {_intent(phase)}")
+    stage.note(EventKind.PHASE, Edge.BEGAN, phase.name, details={"kind": phase.kind})
+    total: dict[str, Any] = {}
+    try:
+        with Harm(stage, stage.plan.faults_of(phase.name)):
+            for pass_ in phase.passes:
+                if stage.stopped:
+                    break
+                driven = run_pass(stage, phase, pass_)
+                if driven is not None:
+                    total = added(total, driven.status)
+        if after is not None and not stage.stopped:
+            after(stage, phase)
+    finally:
+        stage.note(EventKind.PHASE, Edge.ENDED, phase.name, details={"kind": phase.kind, "status": total})
+    stage.progress.step(f"{phase.name}: {_result(total)}")
+
+
+def run_pass(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan | None = None) -> Driven | None:
+    """Run one engine to its end; None when there is nothing to do. `engine_plan` replaces the pass's own."""
+    engine_plan = engine_plan or engine_plan_for(stage.plan, phase, pass_, stage.state)
+    if engine_plan is None:
+        return None
+    generator = stage.make_generator(with_secrets(engine_plan, stage.target.door.credentials, stage.target.ca_pems))
+    drive = Drive(
+        phase=phase.name,
+        duration_s=pass_.seconds,
+        patience_s=engine_plan.limits.seconds,
+        levels=phase.levels,
+        run_left_s=_left_after(stage.plan, phase),
+        endpoint_offset=pass_.endpoint_offset,
+    )
+    driver = Driver(stage.writer, stage.clock, stage.stop, stage.progress)
+    driven = driver.run(generator, drive, _watch(stage, phase, pass_))
+    stage.state = stage.state.after(pass_, driven.status)
+    return driven
+
+
+def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    """Two engines' final statuses as one: counts and seconds add up, words are the last one's."""
+    if not total:
+        return dict(status)
+    merged = dict(status)
+    for name, value in total.items():
+        if name == "errors":
+            merged[name] = {key: value.get(key, 0) + status[name].get(key, 0) for key in {*value, *status[name]}}
+        elif name == "error_examples":
+            merged[name] = {**status[name], **value}
+        elif isinstance(value, int | float) and name not in ("ephemeral_next", "in_flight", "connections"):
+            merged[name] = value + status[name]
+    return merged
+
+
+def _watch(stage: Stage, phase: PhasePlan, pass_: PassPlan) -> Watch:
+    limits = limits_for(stage.plan, phase, pass_, stage.state, stage.began_ns)
+    state = WatchState()
+
+    def watch(status: Mapping[str, Any]) -> str | None:
+        nonlocal state
+        free = shutil.disk_usage(stage.writer.path).free
+        state, actions = decide(state, Snapshot.of(status, free), limits, stage.clock.now_ns())
+        for action in actions:
+            stage.note(EventKind.GUARD, Edge.INSTANT, action.reason, action.says)
+            stage.progress.step(f"guard: {action.says}")
+            if not isinstance(action, EndPhase):
+                stage.stop.stop(action.says, Ending.GUARD)
+            return action.reason
+        return None
+
+    return watch
+
+
+def _left_after(plan: Plan, phase: PhasePlan) -> float:
+    index = plan.phases.index(phase)
+    return sum(later.seconds for later in plan.phases[index + 1 :])
+
+
+def _intent(phase: PhasePlan) -> str:
+    if phase.levels:
+        low, high = phase.levels[0].rate_per_s, phase.levels[-1].rate_per_s
+        return f"{len(phase.levels)} levels from {low:,.0f} to {high:,.0f} req/s, until something gives"
+    words = {
+        "prepare": "write every object once",
+        "warm-up": "let it settle",
+        "load": "load at an exact rate",
+        "audit": f"read every object back through {', '.join(phase.endpoints)}",
+        "clean-up": "delete what we wrote, prove it gone",
+    }
+    return f"{words[phase.kind]} ({phase.expected.operations:,} operations)"
+
+
+def _result(status: Mapping[str, Any]) -> str:
+    if not status:
+        return "nothing was done"
+    bad = status["fail"] + status["unknown"] + status["dropped"]
+    rate = status["ok"] / status["elapsed_s"] if status["elapsed_s"] else 0.0
+    return f"{status['ok']:,} ok, {bad:,} not ok, {rate:,.0f} ok/s"

@@ -1,0 +1,58 @@
+"""From files and environment to a plan: everything before the target is touched."""
+
+import os
+from pathlib import Path
+
+from maul import campaign as campaigns
+from maul.conduct.target import Door
+from maul.core.clock import Clock, SystemClock
+from maul.core.errors import InternalError
+from maul.core.ids import new_run_id
+from maul.faults.catalogue import FAULTS
+from maul.lab.sketch import sketch_site
+from maul.plan import Plan, build
+from maul.s3.credentials import Credentials, load_credentials
+from maul.s3.endpoint import Endpoint
+from maul.site import Site
+from maul.site import load as load_site
+
+
+def planned(campaign: Path | None, site: Path | None) -> Plan:
+    """The plan of a campaign, for looking at: no lab is started, nothing is sent."""
+    clock = SystemClock()
+    read = campaigns.load(campaign)
+    path = site or (Path(read.site_path) if read.site_path else None)
+    place = load_site(path) if path is not None else sketch_site()
+    return planned_on(read, place, new_run_id(clock.now_ns()), clock)
+
+
+def planned_on(campaign: "campaigns.Campaign", site: Site, run_id: str, clock: Clock) -> Plan:
+    """The plan of a campaign on a site."""
+    del clock
+    return build(campaign, site, run_id, os.cpu_count() or 1, fault_kinds=FAULTS)
+
+
+def door_of(plan: Plan) -> Door:
+    """The plan's endpoints and credentials, read now."""
+    return Door(
+        endpoints=[
+            Endpoint(one.name, one.url, Path(one.ca) if one.ca else None, one.server_name) for one in plan.endpoints
+        ],
+        bucket=plan.bucket,
+        region=plan.region,
+        credentials=_credentials(plan),
+    )
+
+
+def _credentials(plan: Plan) -> Credentials | None:
+    source = plan.credentials
+    if source.kind == "anonymous":
+        return None
+    if source.kind == "file":
+        if source.file is None:
+            raise InternalError("the plan names no credentials file", "plan.json")
+        return load_credentials(Path(source.file), os.environ)
+    access, secret = source.access_key_env, source.secret_key_env
+    if access is None or secret is None:
+        raise InternalError("the plan names no variables for its credentials", "plan.json")
+    return load_credentials(None, os.environ, (access, secret))

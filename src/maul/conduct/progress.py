@@ -1,0 +1,52 @@
+"""What a run tells while it runs. The conductor speaks; who listens (terminal, page, nobody) is not its business."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseProgress:
+    """One look at a running phase. Rates per second over the last look's interval; `left_s` of this phase."""
+
+    phase: str
+    elapsed_s: float
+    left_s: float
+    run_left_s: float
+    offered_per_s: float
+    done_per_s: float
+    p99_ms: float | None
+    errors: int
+    dropped: int
+    in_flight: int
+    says: str = ""
+    status: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Progress(Protocol):
+    """A listener. It must not block and must not raise."""
+
+    def step(self, says: str) -> None:
+        """Something was done or begins: one line, kept on the screen."""
+        ...
+
+    def phase(self, look: PhaseProgress) -> None:
+        """A phase goes on; replaces the last look."""
+        ...
+
+    def close(self) -> None:
+        """The run is over; leave the screen tidy."""
+        ...
+
+
+class Silent:
+    """Nobody listens."""
+
+    def step(self, says: str) -> None:
+        """Nothing."""
+
+    def phase(self, look: PhaseProgress) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""

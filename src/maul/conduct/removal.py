@@ -1,0 +1,65 @@
+"""Clean-up: what we wrote, and nothing else, is gone; proven by what every endpoint lists."""
+
+from collections.abc import Sequence
+
+from mypy_boto3_s3 import S3Client
+
+from maul.conduct.operations import WRITING_KINDS, operations_of_kinds
+from maul.conduct.stage import Stage
+from maul.core.event import Edge, EventKind
+from maul.core.operation import key_name
+from maul.plan import PhasePlan, Plan
+from maul.record import RunReader
+from maul.s3.client import list_keys
+from maul.s3.preflight import remove_bucket
+from maul.s3.removal import abort_uploads, delete_keys
+from maul.verify.ledger import Ledger
+
+ROUNDS_MAX = 3
+"""A listing may lag behind the deletes; after this many looks what is left is left."""
+
+
+def prove_gone(stage: Stage, phase: PhasePlan) -> None:
+    """After the engine's deletes: list, delete what our ledger knows and is still there, list again."""
+    stage.writer.flush()
+    ours = ledger_names(stage.plan, RunReader.open(stage.writer.path))
+    client = stage.target.client(phase.endpoints[0])
+    abort_uploads(client, stage.plan.bucket, stage.plan.prefix)
+    left, strangers = 0, 0
+    for round_ in range(ROUNDS_MAX):
+        listed = _listed_anywhere(stage, phase)
+        left, strangers = len(listed & ours), len(listed - ours)
+        if not left or stage.stopped:
+            break
+        delete_keys(client, stage.plan.bucket, sorted(listed & ours))
+        pause_s = (round_ + 1) * max(0.5, stage.plan.list_lag_ms / 1000)
+        stage.clock.wait(pause_s, stage.stop.stopped)
+    bucket = _bucket_words(stage, client, empty=not left and not strangers)
+    says = f"{len(ours):,} objects of ours, {left:,} left after the clean-up{bucket}"
+    if strangers:
+        says += f"; {strangers:,} objects under our prefix that we did not write were left alone"
+    stage.note(EventKind.NOTE, Edge.INSTANT, "cleaned", says, {"left": left, "strangers": strangers})
+    stage.progress.step(f"{phase.name}: {says}")
+
+
+def ledger_names(plan: Plan, run: RunReader) -> set[str]:
+    """The names of every object that a run wrote or tried to write."""
+    ledger = Ledger.from_operations(operations_of_kinds(plan, run.operations(), WRITING_KINDS))
+    return {key_name(plan.prefix, int(key)) for key in ledger.keys}
+
+
+def _listed_anywhere(stage: Stage, phase: PhasePlan) -> set[str]:
+    names: set[str] = set()
+    endpoints: Sequence[str] = phase.endpoints
+    for endpoint in endpoints:
+        names.update(list_keys(stage.target.client(endpoint), stage.plan.bucket, stage.plan.prefix).keys)
+    return names
+
+
+def _bucket_words(stage: Stage, client: S3Client, *, empty: bool) -> str:
+    if stage.target.bucket is None or not stage.target.bucket.created or not empty:
+        return ""
+    removed = remove_bucket(client, stage.plan.bucket)
+    return (
+        f"; bucket {stage.plan.bucket}, which we made, is removed" if removed else "; the bucket is not empty and stays"
+    )

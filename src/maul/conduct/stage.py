@@ -1,0 +1,50 @@
+"""What every phase of a run stands on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from maul.conduct.progress import Progress
+from maul.conduct.stop import StopSwitch
+from maul.conduct.target import OpenTarget
+from maul.core.clock import Clock
+from maul.core.event import Edge, Event, EventKind
+from maul.hosts.host import Host
+from maul.hosts.journal import UndoJournal
+from maul.load import Generator
+from maul.plan import Plan, RuntimeState
+from maul.record import RunWriter
+from maul.site import Site
+
+NOTHING: Mapping[str, Any] = {}
+GeneratorMaker = Callable[[dict[str, Any]], Generator]
+
+
+@dataclass(slots=True)
+class Stage:
+    """What every phase stands on. `state` is what the passes before have used up."""
+
+    plan: Plan
+    site: Site
+    target: OpenTarget
+    writer: RunWriter
+    clock: Clock
+    stop: StopSwitch
+    progress: Progress
+    host: Host
+    journal: UndoJournal
+    answers: Callable[[str], bool]
+    make_generator: GeneratorMaker
+    began_ns: int
+    state: RuntimeState = field(default_factory=RuntimeState)
+
+    def note(
+        self, kind: EventKind, edge: Edge, name: str, says: str = "", details: Mapping[str, Any] = NOTHING
+    ) -> None:
+        """Record an event that happens now."""
+        self.writer.events([Event(self.clock.now_ns(), kind, edge, name, says, dict(details))])
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run is to end."""
+        return self.stop.stopped.is_set()

@@ -1,0 +1,60 @@
+"""Ctrl-C, twice: the first stops traffic, then heals, records and reports; the second drops what can be dropped."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+from maul.core.summary import Ending
+
+
+class StopSwitch:
+    """A stop that anybody may ask for, with its reason; and the signals SIGINT, SIGTERM and SIGHUP bound to it.
+
+    Before `run_began` a signal raises KeyboardInterrupt: nothing was sent yet, and every `with` on the way out puts
+    its own part back. From then on the first signal sets `stopped`, and the second `hurried`: whoever waits for a
+    nicety stops waiting.
+    """
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        """Nothing is stopped yet."""
+        self.stopped = threading.Event()
+        self.hurried = threading.Event()
+        self.reason = ""
+        self.ending = Ending.COMPLETED
+        self._running = False
+        self._found: dict[int, object] = {}
+
+    def run_began(self) -> None:
+        """From now on signals set events instead of raising."""
+        self._running = True
+
+    def stop(self, reason: str, ending: Ending) -> None:
+        """Ask everything to stop; the first reason is kept."""
+        if not self.stopped.is_set():
+            self.reason, self.ending = reason, ending
+            self.stopped.set()
+
+    def __enter__(self) -> Self:
+        """Bind the signals. Only the main thread may."""
+        for number in self._SIGNALS:
+            self._found[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the signals back as they were found."""
+        for number, handler in self._found.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        name = signal.Signals(number).name
+        if not self._running:
+            raise KeyboardInterrupt(name)
+        if self.stopped.is_set():
+            self.hurried.set()
+        self.stop(f"interrupted by {name}", Ending.INTERRUPTED)

@@ -1,0 +1,43 @@
+"""Wipe: what a run of the past wrote, removed by its ledger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from maul.conduct.prepare import door_of
+from maul.conduct.removal import ledger_names
+from maul.conduct.target import open_endpoints
+from maul.plan import Plan
+from maul.record import RunReader
+from maul.s3.client import list_keys
+from maul.s3.removal import abort_uploads, delete_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Wiped:
+    """What is left of the objects of a run, and how many were not its own and stay."""
+
+    found: int
+    left: int
+    strangers: int
+    says: str
+
+
+def wipe(run: RunReader, on_step: Callable[[str], None]) -> Wiped:
+    """Delete what the run's ledger knows and the target still lists. Raises MaulError."""
+    plan = Plan.model_validate_json(run.text("plan.json"))
+    ours = ledger_names(plan, run)
+    door = door_of(plan)
+    target = open_endpoints(door, on_step)
+    client = target.client(door.endpoints[0].name)
+    abort_uploads(client, plan.bucket, plan.prefix)
+    found = set(list_keys(client, plan.bucket, plan.prefix).keys)
+    delete_keys(client, plan.bucket, sorted(found & ours))
+    left = {
+        name
+        for endpoint in door.endpoints
+        for name in list_keys(target.client(endpoint.name), plan.bucket, plan.prefix).keys
+    }
+    says = f"{len(found & ours):,} objects of run {plan.run_id} found, {len(left & ours):,} left"
+    if left - ours:
+        says += f"; {len(left - ours):,} under {plan.prefix} are not in the ledger and stay"
+    return Wiped(len(found), len(left & ours), len(left - ours), says)

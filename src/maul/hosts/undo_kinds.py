@@ -1,0 +1,89 @@
+"""What can be put back, as data: the `undo` of a journal entry.
+
+Each kind is one dataclass; JSON in, JSON out.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maul.hosts.host import ProcessId
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSpawn:
+    """Start a process again as its pidfile tells, unless it lives.
+
+    No pidfile: it was taken down since; leave it.
+    """
+
+    pidfile: Path
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSignal:
+    """Send a signal (SIGCONT after SIGSTOP) to exactly this process, if it still is."""
+
+    process: ProcessId
+    signal_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndoKill:
+    """End every process that a pidfile (`*.json`) in this directory names: asked first, killed after
+    `grace_s`.
+    """
+
+    pidfiles: Path
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRemove:
+    """Remove these names from a directory that carries `marker`; then the marker; then it, if empty.
+
+    What somebody else put there stays.
+    """
+
+    directory: Path
+    marker: str
+    names: tuple[str, ...]
+
+
+Undo = UndoSpawn | UndoSignal | UndoKill | UndoRemove
+
+
+def undo_to_json(undo: Undo) -> dict[str, Any]:
+    """One JSON-able object with its `kind`."""
+    match undo:
+        case UndoSpawn(pidfile):
+            return {"kind": "spawn", "pidfile": str(pidfile)}
+        case UndoSignal(process, number):
+            return {
+                "kind": "signal",
+                "pid": process.pid,
+                "start_ticks": process.start_ticks,
+                "signal": number,
+            }
+        case UndoKill(pidfiles, grace_s):
+            return {"kind": "kill", "pidfiles": str(pidfiles), "grace_s": grace_s}
+        case UndoRemove(directory, marker, names):
+            return {"kind": "remove", "directory": str(directory), "marker": marker, "names": list(names)}
+
+
+def undo_from_json(data: dict[str, Any]) -> Undo:
+    """The reverse; ValueError for a kind that this maul does not know, KeyError for a missing part."""
+    match data["kind"]:
+        case "spawn":
+            return UndoSpawn(Path(data["pidfile"]))
+        case "signal":
+            return UndoSignal(ProcessId(int(data["pid"]), int(data["start_ticks"])), int(data["signal"]))
+        case "kill":
+            return UndoKill(Path(data["pidfiles"]), float(data["grace_s"]))
+        case "remove":
+            names = tuple(str(name) for name in data["names"])
+            if any("/" in name or name in ("", ".", "..") for name in (*names, str(data["marker"]))):
+                raise ValueError("only names inside the directory may be removed")
+            return UndoRemove(Path(data["directory"]), str(data["marker"]), names)
+        case unknown:
+            raise ValueError(f"{unknown!r} is not a kind of undo that this maul knows")

@@ -1,0 +1,97 @@
+"""Each phase in numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from maul.core.event import EventKind
+from maul.core.histogram import LatencyKind
+from maul.core.operation import Op, Outcome
+from maul.core.summary import OperationLatency, PhaseSummary
+from maul.insight.latency import LatencyBook, Select, percentiles
+from maul.insight.spans import Span, last_event_ns, rows_where, spans
+
+Status = Mapping[str, Any]  # the engine's final status() of a phase
+
+LATE_MS = 5.0
+"""An arrival sent later than this after its due time is late, when no engine status says how many were."""
+_SENT = frozenset({Outcome.OK, Outcome.UNKNOWN})
+_WRITES = (int(Op.PUT), int(Op.MULTIPART))
+
+
+def final_statuses(events: pa.Table) -> dict[str, dict[str, Any]]:
+    """The engine's final status by phase: `details["status"]` of the PHASE events that ended."""
+    statuses = {span.name: span.end_details.get("status") for span in spans(events, EventKind.PHASE)}
+    return {name: status for name, status in statuses.items() if isinstance(status, dict)}
+
+
+def phase_summaries(
+    events: pa.Table, book: LatencyBook, operations: pa.Table, statuses: Mapping[str, Status] | None = None
+) -> list[PhaseSummary]:
+    """One summary per PHASE that began, in order of time; its kind is the beginning's `details["kind"]`.
+
+    A phase without an end (a killed run) ends at the last thing known of it. `statuses` defaults to
+    `final_statuses(events)`.
+    """
+    known = final_statuses(events) if statuses is None else statuses
+    return [
+        _summary(span, book, rows_where(operations, "phase", span.name), known.get(span.name, {}))
+        for span in spans(events, EventKind.PHASE, last_known_ns(events, book, operations))
+    ]
+
+
+def last_known_ns(events: pa.Table, book: LatencyBook, operations: pa.Table) -> int:
+    """The last moment that the record tells of."""
+    bounds = book.bounds()
+    last_end = pc.max(operations["end_ns"]).as_py() or 0
+    return max(last_event_ns(events), int(last_end), bounds[1] * 10**9 if bounds else 0)
+
+
+def _summary(span: Span, book: LatencyBook, operations: pa.Table, status: Status) -> PhaseSummary:
+    counts = _counts(book, span.name, operations)
+    sent, received = _bytes(operations)
+    return PhaseSummary(
+        name=span.name,
+        kind=str(span.details.get("kind", "")),
+        began_ns=span.began_ns,
+        ended_ns=span.ended_ns,
+        offered=sum(counts.values()),
+        ok=counts[Outcome.OK],
+        fail=counts[Outcome.FAIL],
+        unknown=counts[Outcome.UNKNOWN],
+        late=int(status.get("late", _late(operations))),
+        dropped=counts[Outcome.DROPPED],
+        bytes_sent=int(status.get("bytes_sent", sent)),
+        bytes_received=int(status.get("bytes_received", received)),
+        latency=[_latency(book, span.name, op) for op in book.ops(Select(phase=span.name))],
+    )
+
+
+def _counts(book: LatencyBook, phase: str, operations: pa.Table) -> dict[Outcome, int]:
+    """By outcome. Histograms and operations each may have lost some at a kill; neither counts one twice."""
+    counted = book.counts(Select(phase=phase))
+    outcomes = operations["outcome"].to_numpy()
+    return {o: max(counted[o], int((outcomes == o).sum())) for o in Outcome}
+
+
+def _latency(book: LatencyBook, phase: str, op: Op) -> OperationLatency:
+    return OperationLatency(
+        op=op.name.lower(),
+        latency=percentiles(book.merged(LatencyKind.LATENCY, Select(phase=phase, op=op))),
+        service=percentiles(book.merged(LatencyKind.SERVICE, Select(phase=phase, op=op, outcomes=_SENT))),
+    )
+
+
+def _late(operations: pa.Table) -> int:
+    due, start = (operations[name].to_numpy().astype("int64") for name in ("due_ns", "start_ns"))
+    return int((start - due > LATE_MS * 1e6).sum())
+
+
+def _bytes(operations: pa.Table) -> tuple[int, int]:
+    """Of bodies: (sent, received)."""
+    written = pc.is_in(operations["op"], value_set=pa.array(_WRITES, pa.uint8()))
+    total = int(pc.sum(operations["bytes"]).as_py() or 0)
+    sent = int(pc.sum(operations.filter(written)["bytes"]).as_py() or 0)
+    return sent, total - sent

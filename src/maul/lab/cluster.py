@@ -1,0 +1,222 @@
+"""The lab as a whole: up, status, down, and an embedded lab that dies with maul."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from maul.core.clock import SystemClock
+from maul.core.errors import MachineError, UnhealedError
+from maul.hosts.deadman import DeadMan
+from maul.hosts.journal import Entry, UndoJournal
+from maul.hosts.local import LocalHost
+from maul.hosts.places import journal_directory
+from maul.hosts.undo import Undone, act, decide, look, pidfiles_in, undo_one
+from maul.hosts.undo_kinds import Undo, UndoKill, UndoRemove
+from maul.lab import state
+from maul.lab.bringup import Bringup, OnStep
+from maul.lab.health import RoleStatus, check_all
+from maul.lab.layout import LOGS, MADE, MARKER, LabLayout
+from maul.lab.programs import find_programs
+
+GRACE_S = 1.5  # SeaweedFS' filer takes 15 s to end by itself; its data is thrown away, so it is not waited for
+UNDO_LIMIT_S = 20.0
+
+
+def _silent(says: str) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownReport:
+    """What taking a lab down found and did."""
+
+    directory: Path
+    found: bool
+    processes_ended: int
+    says: str
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that is up."""
+
+    layout: LabLayout
+
+    @property
+    def directory(self) -> Path:
+        """The lab's own directory."""
+        return self.layout.directory
+
+    @property
+    def site_path(self) -> Path:
+        """The site.yaml that describes this lab to a campaign."""
+        return self.layout.site_path
+
+    @property
+    def url(self) -> str:
+        """The customers' HTTPS endpoint."""
+        return self.layout.url
+
+    def status(self) -> list[RoleStatus]:
+        """The health of every role, asked of the role itself."""
+        return check_all(self.layout, LocalHost())
+
+    def down(self) -> DownReport:
+        """End every process and remove every file but the logs."""
+        return down(self.directory)
+
+
+def up(name: str = "lab", directory: Path | None = None, on_step: OnStep = _silent) -> Lab:
+    """Start a lab and wait until it takes writes.
+
+    When it fails, is interrupted or is killed (even by kill -9), what it started is ended and what it wrote
+    is removed.
+
+    Raises:
+        CampaignError: the name or the directory cannot be used.
+        MachineError: already up, a program is missing, no room, no free addresses, a role died (its last
+        words are told).
+    """
+    journal = UndoJournal(journal_directory() / f"lab-{secrets.token_hex(6)}.jsonl")
+    with DeadMan.arm(journal) as deadman:
+        lab, entries = _bring_up(name, directory, on_step, deadman, keep_logs=True)
+        for entry in entries:
+            journal.done(entry.id, "the lab is up and stays")
+    return lab
+
+
+@contextmanager
+def embedded(
+    name: str,
+    directory: Path | None = None,
+    on_step: OnStep = _silent,
+    deadman: DeadMan | None = None,
+    keep_logs: bool = False,
+) -> Iterator[Lab]:
+    """A lab for the length of a `with` block.
+
+    When maul dies, even by kill -9, the dead-man helper takes it down.
+
+    Pass the run's own armed `DeadMan` and faults and lab share one journal, which is undone newest first:
+    what a fault hurt is healed before the lab is ended, and nothing comes back after it. Without one, it arms
+    its own.
+
+    Raises what `up` raises; UnhealedError when it could not be taken down.
+    """
+    with contextlib.ExitStack() as stack:
+        if deadman is None:
+            journal = UndoJournal(journal_directory() / f"lab-{secrets.token_hex(6)}.jsonl")
+            deadman = stack.enter_context(DeadMan.arm(journal))
+        lab, entries = _bring_up(name, directory, on_step, deadman, keep_logs)
+        try:
+            yield lab
+        finally:
+            on_step("taking the lab down")
+            _take_back(deadman.journal, entries)
+
+
+def status(directory: Path) -> list[RoleStatus]:
+    """The health of every role of the lab in `directory`.
+
+    MachineError when there is none, or its state is damaged.
+    """
+    host = LocalHost()
+    layout = state.load(host, directory)
+    if layout is None:
+        raise MachineError("there is no lab here", str(directory), "bring one up: maul lab up")
+    return check_all(layout, host)
+
+
+def down(directory: Path) -> DownReport:
+    """Take down the lab in `directory`: whole, half dead, or with a damaged `lab.json` (its pidfiles are
+    enough).
+
+    Ends exactly the processes that its pidfiles name, by pid and start time; removes what the lab made except
+    the logs. UnhealedError when a process cannot be ended: then its pidfile stays.
+    """
+    host, clock = LocalHost(), SystemClock()
+    if not directory.is_dir() or not state.remains(directory):
+        return DownReport(directory, False, 0, f"no lab runs in {directory}; there is nothing to take down")
+    with state.locked(directory):
+        living = sum(host.process(named.process) is not None for named in pidfiles_in(host, directory / "run"))
+        if not (directory / MARKER).exists():
+            host.write_bytes(directory / MARKER, b"{}\n")  # its pidfiles say that it is ours, and it is not foreign
+        for undo in reversed(_undos(directory, keep_logs=True)):
+            done, says = act(host, clock, decide(undo, look(host, undo)))
+            if not done:
+                raise UnhealedError(says, str(directory), "end that process by hand; then: maul lab down")
+    return DownReport(directory, True, living, f"took down {living} processes; the logs stay in {directory / LOGS}")
+
+
+def _bring_up(
+    name: str, directory: Path | None, on_step: OnStep, deadman: DeadMan, keep_logs: bool
+) -> tuple[Lab, list[Entry]]:
+    host = LocalHost()
+    place = state.lab_directory(name, directory)
+    programs = find_programs()
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with state.locked(place), state.claimed_slot(host, name, place, programs) as layout:
+            _refuse_remains(layout)
+            return _bring_up_in(Bringup(layout, host, SystemClock(), on_step), deadman, keep_logs)
+    except BaseException:
+        with contextlib.suppress(OSError):  # it holds something: the logs, or what was there before
+            place.rmdir()
+        raise
+
+
+def _bring_up_in(bringup: Bringup, deadman: DeadMan, keep_logs: bool) -> tuple[Lab, list[Entry]]:
+    layout, host = bringup.layout, bringup.host
+    bringup.check_room()
+    entries = [deadman.journal.record("lab", layout.name, undo) for undo in _undos(layout.directory, keep_logs)]
+    try:
+        state.save(host, layout, is_up=False)  # first: without it, nothing in the directory counts as ours
+        bringup.on_step(f"writing the lab's files into {layout.directory}")
+        bringup.write_files()
+        bringup.check_config()
+        bringup.start_roles()
+        state.save(host, layout, is_up=True)
+    except BaseException:  # a role died, Ctrl-C, SIGTERM: whatever it is, nothing of the lab stays
+        _take_back(deadman.journal, entries)
+        raise
+    bringup.on_step(f"the lab is up: {layout.url}")
+    return Lab(layout), entries
+
+
+def _refuse_remains(layout: LabLayout) -> None:
+    there = state.remains(layout.directory)
+    if MARKER in there:
+        raise MachineError(
+            "a lab is up here already, or what is left of one",
+            str(layout.directory),
+            "take it down: maul lab down",
+        )
+    if there:
+        raise MachineError(
+            f"this directory has other things in it ({', '.join(there)})",
+            str(layout.directory),
+            "choose another",
+        )
+
+
+def _undos(directory: Path, keep_logs: bool) -> list[Undo]:
+    """In the order of the journal, which is undone backwards: first end the processes, then remove their
+    files.
+    """
+    undos: list[Undo] = [UndoRemove(directory, MARKER, MADE if keep_logs else (*MADE, LOGS))]
+    if state.socket_directory(directory).parent != directory:
+        undos.append(UndoRemove(state.short_place(directory), state.SOCKETS_MARKER, (state.SOCKETS,)))
+    undos.append(UndoKill(directory / "run", GRACE_S))
+    return undos
+
+
+def _take_back(journal: UndoJournal, entries: list[Entry]) -> None:
+    """Undo our own entries, newest first. UnhealedError when one fails: the rest waits for `maul heal`."""
+    host, clock = LocalHost(), SystemClock()
+    for entry in reversed(entries):
+        result: Undone = undo_one(journal, entry, host, clock, UNDO_LIMIT_S)
+        if not result.done:
+            raise UnhealedError(f"the lab is not down: {result.says}", entry.target, "run: maul heal")

@@ -1,0 +1,185 @@
+"""What a lab remembers on disk: `lab.json`, its lock, its slot of addresses."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from maul.campaign.quantities import NAME_PATTERN
+from maul.core.errors import CampaignError, MachineError
+from maul.hosts.host import Host
+from maul.hosts.places import state_directory
+from maul.lab.layout import MADE, MARKER, SLOT_MAX, SLOT_MIN, SOCKET_PATH_MAX, LabLayout, Programs
+
+STATE_VERSION = 1
+SOCKETS, SOCKETS_MARKER = "s", "maul-lab"
+_NAME = re.compile(NAME_PATTERN)
+_CLAIM_PORT = 19_999
+# SeaweedFS splits lists of directories at commas; HAProxy's configuration is quoted with '.
+_MISREAD = set(",'")
+
+
+def lab_directory(name: str, directory: Path | None = None) -> Path:
+    """Where the lab of that name lives. CampaignError for a name or a directory that cannot be used."""
+    if not _NAME.fullmatch(name):
+        raise CampaignError(f"{name!r} is not a name for a lab", cure="use a-z 0-9 . _ -, at most 63 of them")
+    chosen = Path(os.path.abspath(directory or state_directory() / "labs" / name))  # noqa: PTH100 — keeps symlinks
+    if _MISREAD & set(str(chosen)) or not str(chosen).isprintable():
+        raise CampaignError("a lab's directory must not hold commas, quotes or odd characters", repr(chosen))
+    return chosen
+
+
+def socket_directory(directory: Path) -> Path:
+    """Where the lab's unix sockets are: with its pidfiles, or in a short private place when that path is too
+    long.
+    """
+    if len(os.fsencode(directory / "run" / "gateway-r1-1.sock")) <= SOCKET_PATH_MAX:
+        return directory / "run"
+    return short_place(directory) / SOCKETS
+
+
+def short_place(directory: Path) -> Path:
+    """A directory with a short name that only this lab uses."""
+    digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"maul-{os.getuid()}-{digest}"
+
+
+def make_private(directory: Path) -> None:
+    """A directory that is ours and nobody else can enter. MachineError when somebody else made it."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.lstat()
+    if directory.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise MachineError("this directory is not ours alone", str(directory), "remove it, or set another TMPDIR")
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """One maul at a time works on a lab.
+
+    The lock is the directory itself: nothing to clean up, gone with its holder.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise MachineError(f"cannot open the lab's directory: {error.strerror}", str(directory)) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MachineError("another maul is working on this lab", str(directory), "wait for it") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def save(host: Host, layout: LabLayout, is_up: bool) -> None:
+    """Write `lab.json`."""
+    content = {
+        "version": STATE_VERSION,
+        "name": layout.name,
+        "slot": layout.slot,
+        "state": "up" if is_up else "starting",
+        "weed": layout.programs.weed,
+        "haproxy": layout.programs.haproxy,
+    }
+    host.write_bytes(layout.directory / MARKER, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def load(host: Host, directory: Path) -> LabLayout | None:
+    """The layout of the lab in a directory; None when there is no `lab.json`; MachineError when it is
+    damaged.
+    """
+    content = host.read_bytes(directory / MARKER)
+    if content is None:
+        return None
+    try:
+        data = json.loads(content)
+        slot = int(data["slot"])
+        if data["version"] != STATE_VERSION or not SLOT_MIN <= slot <= SLOT_MAX:
+            raise ValueError("version or slot")
+        programs = Programs(str(data["weed"]), str(data["haproxy"]))
+        return LabLayout(str(data["name"]), slot, directory, socket_directory(directory), programs)
+    except (ValueError, KeyError, TypeError) as error:
+        raise MachineError(
+            f"the lab's state is damaged ({error})",
+            str(directory / MARKER),
+            "run: maul lab down; then bring it up anew",
+        ) from error
+
+
+def remains(directory: Path) -> list[str]:
+    """Names of a lab's own files that are there."""
+    return [name for name in (MARKER, *MADE) if (directory / name).exists()]
+
+
+def is_free(layout: LabLayout) -> bool:
+    """Whether every address and port of a slot can be listened on now."""
+    return all(_can_listen(service.address, port) for service in layout.services for port in service.ports)
+
+
+def _can_listen(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are just closing do not matter
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise MachineError(
+                f"cannot listen on {address}:{port}: {error.strerror}", cure="is the loopback interface up?"
+            ) from error
+    return True
+
+
+def slots_of_neighbours(host: Host, directory: Path) -> set[int]:
+    """Slots of the labs next to this one, alive or half dead: their processes may come back."""
+    taken = set()
+    for path in directory.parent.glob(f"*/{MARKER}"):
+        with contextlib.suppress(MachineError):
+            neighbour = load(host, path.parent)
+            if neighbour is not None and path.parent != directory:
+                taken.add(neighbour.slot)
+    return taken
+
+
+@contextlib.contextmanager
+def claimed_slot(host: Host, name: str, directory: Path, programs: Programs) -> Iterator[LabLayout]:
+    """A free slot, held against every other `maul lab up` on this machine until the block ends.
+
+    The claim is a listening socket of ours on the slot's own address: the kernel grants it to one, whoever
+    the others are and wherever they keep their state, and takes it back when we die. After the block the
+    lab's own listeners are the claim.
+    """
+    sockets = socket_directory(directory)
+    neighbours = slots_of_neighbours(host, directory)
+    for slot in range(SLOT_MIN, SLOT_MAX + 1):
+        layout = LabLayout(name, slot, directory, sockets, programs)
+        claim = _claim(slot)
+        if claim is None:
+            continue
+        with claim:
+            if slot not in neighbours and is_free(layout):
+                yield layout
+                return
+    raise MachineError(
+        f"no free place for a lab: all of 127.{SLOT_MIN}.0.0 to 127.{SLOT_MAX}.0.0 are in use",
+        cure="take a lab down: maul lab down NAME",
+    )
+
+
+def _claim(slot: int) -> socket.socket | None:
+    claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        claim.bind((f"127.{slot}.0.1", _CLAIM_PORT))
+        claim.listen(1)
+    except OSError:
+        claim.close()
+        return None
+    return claim

@@ -1,0 +1,92 @@
+"""The contract of everything that makes load."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+
+from maul.core.histogram import LatencyRow
+from maul.core.operation import ErrorClass
+
+
+class GeneratorState(StrEnum):
+    """Where a generator stands; it never goes back."""
+
+    READY = "ready"
+    RUNNING = "running"
+    DRAINING = "draining"  # no more arrivals; the last operations end
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorStatus:
+    """A snapshot, some hundredths of a second old. At the end, offered = ok + fail + unknown + dropped."""
+
+    state: GeneratorState
+    stop_reason: str = ""  # "completed", "lease", "limit:…", "internal: …", or what `stop` was told
+    elapsed_s: float = 0.0
+    offered: int = 0  # arrivals that came due
+    started: int = 0
+    completed: int = 0  # ok + fail + unknown
+    ok: int = 0
+    fail: int = 0
+    unknown: int = 0
+    late: int = 0  # started later than the plan's late_ms after they were due
+    dropped: int = 0  # never sent
+    in_flight: int = 0
+    backlog: int = 0  # due, waiting for a connection or for a ceiling
+    connections: int = 0
+    bytes_sent: int = 0  # on the wire, above TCP
+    bytes_received: int = 0
+    cpu_seconds: float = 0.0
+    records_lost: int = 0  # operation records thrown away because nobody drained
+    ephemeral_next: int = 0  # first ephemeral index that is still free
+    versions_used: int = 0
+    last_error: str = ""
+    errors: Mapping[ErrorClass, int] = field(default_factory=dict)
+    error_examples: Mapping[ErrorClass, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What was counted and recorded since the last time; everything comes exactly once."""
+
+    latency: list[LatencyRow]
+    operations: np.ndarray  # of OPERATION_DTYPE, in the order of their ends, shard by shard
+
+
+class Generator(Protocol):
+    """Carries one plan out, once.
+
+    Must not send before `start`, nor once `join` said True; must fall silent by itself when the plan's lease
+    is not renewed; must never block for longer than `join` was told to.
+    """
+
+    def start(self) -> None:
+        """Begin. InternalError when called twice."""
+        ...
+
+    def status(self) -> GeneratorStatus:
+        """Where it stands."""
+        ...
+
+    def drain(self) -> Drained:
+        """Take what came since the last call; call it about once per second, and once more when done."""
+        ...
+
+    def renew(self) -> None:
+        """Extend the lease from now on."""
+        ...
+
+    def stop(self, reason: str, *, now: bool = False) -> None:
+        """No new arrivals; `now` also closes all connections and records what is in flight as STOPPED.
+
+        The first reason stays.
+        """
+        ...
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; True when it came in time. Everything can be drained then."""
+        ...

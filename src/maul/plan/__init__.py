@@ -1,0 +1,51 @@
+"""Foresight: what will be sent, when, and how much, proven under the limits before a byte moves.
+
+Takes: a Campaign, a Site, a run id, the number of cores.
+Gives: `build` (a frozen `Plan`: hashed, printable), `engine_plan_for` (the plan of the next engine, given what
+happened so far), `with_secrets` (the engine's own JSON, at the door), `explain`, `to_json`, `hit`.
+Never: does I/O, reads a clock, holds a secret; exceeds a limit of the campaign.
+Start reading at: `model.py` (what a plan is), `assemble.py` (how it is made), `budget.py` (the arithmetic).
+Add one by: a phase kind = a function in `passes.py` and its row in the table there.
+"""
+
+from maul.plan.assemble import Overrides, build
+from maul.plan.engine_plan import Credentials, EnginePlan, with_secrets
+from maul.plan.hitting import Hit, HitPlan, hit
+from maul.plan.model import (
+    Amount,
+    EndpointPlan,
+    FaultPlan,
+    LevelPlan,
+    LimitsPlan,
+    ObjectivePlan,
+    PassPlan,
+    PhasePlan,
+    Plan,
+    to_json,
+)
+from maul.plan.runtime import RuntimeState, engine_plan_for
+from maul.plan.telling import explain
+
+__all__ = [
+    "Amount",
+    "Credentials",
+    "EndpointPlan",
+    "EnginePlan",
+    "FaultPlan",
+    "Hit",
+    "HitPlan",
+    "LevelPlan",
+    "LimitsPlan",
+    "ObjectivePlan",
+    "Overrides",
+    "PassPlan",
+    "PhasePlan",
+    "Plan",
+    "RuntimeState",
+    "build",
+    "engine_plan_for",
+    "explain",
+    "hit",
+    "to_json",
+    "with_secrets",
+]

@@ -1,0 +1,198 @@
+"""Build: campaign and site become a plan, or everything that speaks against it."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from maul.campaign import Campaign
+from maul.campaign.cross_checks import cross_problems
+from maul.campaign.model_judgement import AvailabilityObjective, Objective
+from maul.campaign.model_phases import TimedPhase
+from maul.campaign.model_target import EnvironmentCredentials
+from maul.campaign.problems import CampaignProblemsError, from_pydantic
+from maul.core.ids import run_number
+from maul.plan.budget import over_budget
+from maul.plan.costs import mean_cost
+from maul.plan.ground import Ground
+from maul.plan.harm import fault_plans
+from maul.plan.model import (
+    Amount,
+    CredentialsPlan,
+    EndpointPlan,
+    LimitsPlan,
+    ObjectivePlan,
+    PhasePlan,
+    Plan,
+)
+from maul.plan.notes import notes
+from maul.plan.passes import phase_plans
+from maul.plan.places import endpoint_problems, target_endpoints
+from maul.plan.shards import Demand, choose_shards
+from maul.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line may change; None leaves the campaign's own."""
+
+    seed: int | None = None
+    shards: int | None = None
+    bucket: str | None = None
+    endpoints: tuple[str, ...] | None = None
+
+
+def build(
+    campaign: Campaign,
+    site: Site,
+    run_id: str,
+    cores: int,
+    *,
+    overrides: Overrides | None = None,
+    fault_kinds: Collection[str] = (),
+) -> Plan:
+    """The plan. Pure. `fault_kinds`: the faults that maul knows, if they are to be checked.
+
+    Raises CampaignError with every problem, its line, and the arithmetic where a total exceeds a limit.
+    """
+    source = campaign.source
+    campaign = _overridden(campaign, overrides or Overrides())
+    problems = [*cross_problems(dict(campaign)), *endpoint_problems(campaign, site)]
+    if problems:
+        raise CampaignProblemsError(problems, source)
+    ground = _ground(campaign, site, run_id, cores)
+    phases = phase_plans(ground)
+    faults, fault_problems = fault_plans(campaign, site, phases, fault_kinds)
+    problems = [*fault_problems, *over_budget(campaign, phases)]
+    if problems:
+        raise CampaignProblemsError(problems, source)
+    used = {name for phase in phases for name in phase.endpoints}
+    return Plan(
+        run_id=run_id,
+        run=ground.run,
+        campaign=campaign.name,
+        site=site.name,
+        target=", ".join(f"{endpoint.url}/{campaign.target.bucket}" for endpoint in ground.endpoints),
+        seed=campaign.seed,
+        cores=cores,
+        shards=ground.shards,
+        bucket=campaign.target.bucket,
+        prefix=ground.prefix,
+        region=ground.region,
+        credentials=_credentials(campaign, site),
+        endpoints=tuple(door for door in ground.doors.values() if door.name in used),
+        consistency=site.consistency.profile,
+        list_lag_ms=site.consistency.list_lag_ms,
+        restart_gap_ms=site.consistency.restart_gap_ms,
+        phases=phases,
+        faults=faults,
+        objectives=tuple(_objective(objective) for objective in campaign.objectives),
+        checks=tuple(str(check) for check in campaign.checks),
+        limits=_limits(campaign),
+        expected=sum((phase.expected for phase in phases), Amount()),
+        seconds=_seconds(phases),
+        notes=notes(campaign, site, phases),
+    )
+
+
+def _overridden(campaign: Campaign, overrides: Overrides) -> Campaign:
+    """The campaign with the command line's wishes in it, checked as if they stood in the file."""
+    wishes: dict[str, dict[str, Any]] = {
+        "target": _given(bucket=overrides.bucket, endpoints=overrides.endpoints),
+        "load": _given(shards=overrides.shards),
+        "": _given(seed=overrides.seed),
+    }
+    if not any(wishes.values()):
+        return campaign
+    data = campaign.model_dump(mode="json", by_alias=True)
+    for section, wish in wishes.items():
+        (data[section] if section else data).update(wish)
+    try:
+        changed = Campaign.model_validate(data)
+    except ValidationError as error:
+        raise CampaignProblemsError(from_pydantic(error, data), None) from error
+    changed._source = campaign.source
+    return changed
+
+
+def _given(**wishes: object) -> dict[str, Any]:
+    return {key: wish for key, wish in wishes.items() if wish is not None}
+
+
+def _ground(campaign: Campaign, site: Site, run_id: str, cores: int) -> Ground:
+    doors: dict[str, EndpointPlan] = {
+        endpoint.name: EndpointPlan(
+            name=endpoint.name, url=endpoint.url, ca=endpoint.ca, server_name=endpoint.server_name
+        )
+        for endpoint in site.endpoints
+    }
+    endpoints = target_endpoints(campaign, doors)
+    gateways = tuple(doors[endpoint.name] for endpoint in site.gateways())
+    return Ground(
+        campaign=campaign,
+        run=run_number(run_id),
+        prefix=f"maul/{run_id}/",
+        region=campaign.target.region or site.region,
+        shards=_shards(campaign, cores),
+        endpoints=endpoints,
+        doors=doors,
+        audited=gateways or endpoints,
+    )
+
+
+def _shards(campaign: Campaign, cores: int) -> int:
+    peak = max((phase.peak_per_s for phase in campaign.phases if isinstance(phase, TimedPhase)), default=0.0)
+    weights = campaign.workload.mix.by_op()
+    heaviest = max(peak, 1.0) * mean_cost(weights, campaign.workload).bytes
+    demand = Demand(peak, heaviest, min(campaign.load.in_flight, campaign.load.connections))
+    asked = campaign.load.shards
+    return choose_shards(demand, cores, None if asked == "auto" else asked)
+
+
+def _credentials(campaign: Campaign, site: Site) -> CredentialsPlan:
+    wanted = campaign.target.credentials
+    if isinstance(wanted, EnvironmentCredentials):
+        return CredentialsPlan(
+            kind="environment", access_key_env=wanted.access_key_env, secret_key_env=wanted.secret_key_env
+        )
+    if wanted == "anonymous" or site.credentials is None:
+        return CredentialsPlan(kind="anonymous")
+    return CredentialsPlan(kind="file", file=site.credentials.file)
+
+
+def _objective(objective: Objective) -> ObjectivePlan:
+    if isinstance(objective, AvailabilityObjective):
+        return ObjectivePlan(
+            name=objective.name,
+            phases=objective.phases,
+            op=objective.op,
+            errors_below=objective.errors_below,
+        )
+    return ObjectivePlan(
+        name=objective.name,
+        phases=objective.phases,
+        op=objective.op,
+        percentile=objective.percentile,
+        latency_below_ms=round(objective.latency_below_s * 1000, 6),
+    )
+
+
+def _limits(campaign: Campaign) -> LimitsPlan:
+    limits = campaign.limits
+    return LimitsPlan(
+        rate_per_s=limits.rate_per_s,
+        bytes_per_s=limits.bandwidth_bytes_per_s,
+        in_flight=limits.in_flight,
+        requests=limits.requests,
+        bytes=limits.total_bytes,
+        seconds=limits.duration_s,
+        error_ratio=limits.error_ratio,
+        error_window_s=limits.error_window_s,
+        disk_free_bytes=limits.disk_free_bytes,
+    )
+
+
+def _seconds(phases: tuple[PhasePlan, ...]) -> float:
+    return round(math.fsum(phase.seconds for phase in phases), 3)

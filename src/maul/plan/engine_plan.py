@@ -1,0 +1,241 @@
+"""EnginePlan: what one engine instance will do, as the Rust engine reads it (JSON), without the secrets.
+
+The keys are those of `crates/engine/src/plan.rs`, which refuses unknown ones; `with_secrets` makes the dictionary that
+is handed over, and nothing else of ours ever holds a secret.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+OpName = Literal["put", "get", "head", "delete", "list", "multipart"]
+RegionName = Literal["base", "ephemeral", "multipart"]
+
+
+class Frozen(BaseModel):
+    """A frozen value that refuses unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class EngineEndpoint(Frozen):
+    """One place to send to. `ca_pem` is filled in at the door."""
+
+    name: str
+    url: str
+    ca_pem: str | None = None
+    server_name: str | None = None
+
+
+class EngineS3(Frozen):
+    """Bucket and prefix. The keys are filled in at the door; null means anonymous requests."""
+
+    bucket: str
+    prefix: str
+    region: str
+    access_key: None = None
+    secret_key: None = None
+    payload: Literal["unsigned", "signed"] = "unsigned"
+
+
+class KeyChoice(Frozen):
+    """How the next key is chosen."""
+
+    kind: Literal["uniform", "sequential", "zipf"]
+    exponent: float | None = None
+
+
+class Keyspace(Frozen):
+    """Which keys are acted upon."""
+
+    objects: int
+    choice: KeyChoice
+    region: RegionName = "base"
+    start: int = 0
+    ephemeral_start: int = 0
+    delete_from: Literal["ephemeral", "base"] = "ephemeral"
+    fixed_key: str | None = None
+
+
+class SizeBucket(Frozen):
+    """One size and its weight."""
+
+    bytes: int
+    weight: float
+
+
+class FixedSizes(Frozen):
+    """All objects alike."""
+
+    kind: Literal["fixed"] = "fixed"
+    bytes: int
+
+
+class UniformSizes(Frozen):
+    """Evenly between two sizes, both included."""
+
+    kind: Literal["uniform"] = "uniform"
+    min: int
+    max: int
+
+
+class LognormalSizes(Frozen):
+    """Lognormal, cut at `max`."""
+
+    kind: Literal["lognormal"] = "lognormal"
+    median: float
+    sigma: float
+    max: int
+
+
+class WeightedSizes(Frozen):
+    """One of a few sizes."""
+
+    kind: Literal["weighted"] = "weighted"
+    buckets: tuple[SizeBucket, ...]
+
+
+class MixEntry(Frozen):
+    """How often an operation comes, relative to the others."""
+
+    op: OpName
+    weight: float
+
+
+class Multipart(Frozen):
+    """The shape of multipart uploads."""
+
+    parts: int
+    part_bytes: int
+    objects: int
+
+
+class Listing(Frozen):
+    """The shape of listings."""
+
+    max_keys: int = 100
+
+
+class Constant(Frozen):
+    """A stretch of constant rate."""
+
+    kind: Literal["constant"] = "constant"
+    rate: float
+    seconds: float
+
+
+class Ramp(Frozen):
+    """A stretch in which the rate goes evenly from one value to another."""
+
+    kind: Literal["ramp"] = "ramp"
+    from_per_s: float = Field(alias="from")
+    to_per_s: float = Field(alias="to")
+    seconds: float
+
+
+class Share(Frozen):
+    """This generator's part of the arrivals: number `index` of `count`."""
+
+    index: int = 0
+    count: int = 1
+
+
+class OpenArrivals(Frozen):
+    """By the clock, whatever the target does."""
+
+    mode: Literal["open"] = "open"
+    profile: tuple[Constant | Ramp, ...]
+    share: Share = Share()
+
+
+class ClosedArrivals(Frozen):
+    """Always `concurrency` in flight, for `seconds` or until `requests` operations are done."""
+
+    mode: Literal["closed"] = "closed"
+    concurrency: int
+    seconds: float
+    requests: int | None = None
+
+
+class Timeouts(Frozen):
+    """How long to wait."""
+
+    connect_ms: int
+    request_ms: int
+
+
+class EngineLimits(Frozen):
+    """Hard ceilings of this instance: the first two delay, in_flight and connections bound, the others stop it."""
+
+    rate_per_s: float
+    bytes_per_s: float
+    in_flight: int
+    requests: int
+    bytes: int
+    seconds: float
+    connections: int
+
+
+class EnginePlan(Frozen):
+    """Everything that one engine instance will do."""
+
+    version: Literal[1] = 1
+    run: int
+    seed: int
+    epoch: int = 1
+    shards: int
+    pin: tuple[int, ...] | None = None
+    endpoints: tuple[EngineEndpoint, ...]
+    s3: EngineS3
+    keyspace: Keyspace
+    sizes: FixedSizes | UniformSizes | LognormalSizes | WeightedSizes = Field(discriminator="kind")
+    mix: tuple[MixEntry, ...]
+    multipart: Multipart | None = None
+    listing: Listing = Field(default=Listing(), alias="list")
+    arrivals: OpenArrivals | ClosedArrivals = Field(discriminator="mode")
+    timeouts: Timeouts
+    limits: EngineLimits
+    lease_ms: int | None = 3000
+    verify: bool = True
+    record_operations: bool = True
+    late_ms: float = 5.0
+
+
+class Credentials(Protocol):
+    """An access key pair; what `s3` reads from a file or the environment."""
+
+    @property
+    def access_key(self) -> str:
+        """The public half."""
+        ...
+
+    @property
+    def secret_key(self) -> str:
+        """The secret half."""
+        ...
+
+
+def with_secrets(
+    engine_plan: EnginePlan, credentials: Credentials | None, ca_pems: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """The engine's own JSON object, secrets included: hand it to the engine and let go of it; never write it down.
+
+    `credentials` None sends anonymous requests; `ca_pems` maps endpoint names to PEM text (absent: the system's
+    authorities).
+    """
+    plan: dict[str, Any] = engine_plan.model_dump(mode="json", by_alias=True)
+    if engine_plan.keyspace.choice.exponent is None:
+        del plan["keyspace"]["choice"]["exponent"]
+    for endpoint in plan["endpoints"]:
+        endpoint["ca_pem"] = ca_pems.get(endpoint["name"])
+    if credentials is not None:
+        plan["s3"]["access_key"], plan["s3"]["secret_key"] = credentials.access_key, credentials.secret_key
+    return plan

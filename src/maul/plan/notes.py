@@ -1,0 +1,57 @@
+"""Notes: what is allowed and may still not be what the author meant."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from maul.campaign import Campaign
+from maul.core.units import show_duration
+from maul.plan.model import PhasePlan
+from maul.site import Site
+
+
+def notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
+    """One sentence each."""
+    return (
+        *_absent_phases(campaign, phases),
+        *_capacity(campaign, phases),
+        *_duration(campaign, phases),
+        *_place(campaign, site, phases),
+    )
+
+
+def _absent_phases(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[str]:
+    kinds, checks = {phase.kind for phase in phases}, {str(check) for check in campaign.checks}
+    if "durability" in checks and "audit" not in kinds:
+        yield (
+            "there is no audit phase, so the check durability stays unknown and the run cannot pass; "
+            "add one, or leave durability out of checks"
+        )
+    if "clean-up" not in kinds:
+        yield "there is no clean-up phase: what this run writes stays"
+
+
+def _capacity(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[str]:
+    judged = {name for objective in campaign.objectives for name in objective.phases}
+    for phase in phases:
+        if phase.levels and phase.name not in judged:
+            yield f"no objective names {phase.name}: its capacity is the rate that was still achieved"
+        if phase.until and any(fault.phase == phase.name for fault in campaign.faults):
+            yield f"{phase.name} may end early, before its faults had their time"
+
+
+def _duration(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[str]:
+    seconds = math.fsum(phase.seconds for phase in phases)
+    if seconds > campaign.limits.duration_s:
+        yield (
+            f"the run may take about {show_duration(seconds)}, and the guard stops it after "
+            f"{show_duration(campaign.limits.duration_s)} (limits.duration)"
+        )
+
+
+def _place(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> Iterator[str]:
+    audits = [phase for phase in phases if phase.kind == "audit"]
+    balanced = {endpoint.name for endpoint in site.endpoints if endpoint.kind == "balancer"}
+    if any(set(phase.endpoints) <= balanced for phase in audits):
+        yield "the audit reads through a balancer only: gateways that disagree may not be told apart"
+    if site.credentials is None and campaign.target.credentials == "site":
+        yield f"site {site.name} names no credentials: requests are anonymous"

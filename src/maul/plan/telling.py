@@ -1,0 +1,170 @@
+"""Explain: a plan in words, for people, before anything is sent."""
+
+import math
+from collections.abc import Iterator
+
+from maul.core.units import show_duration, show_size
+from maul.plan.engine_plan import (
+    ClosedArrivals,
+    EnginePlan,
+    FixedSizes,
+    LognormalSizes,
+    OpenArrivals,
+    Ramp,
+    UniformSizes,
+)
+from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan
+
+Row = tuple[str, str]  # a name at the left, a sentence at the right
+
+
+def explain(plan: Plan) -> list[str]:
+    """Who sends what, when, how much, under which ceilings; one line each."""
+    sections: list[tuple[str, list[Row]]] = [
+        (_title(plan), list(_target(plan))),
+        ("phases", [row for phase in plan.phases for row in _phase(plan, phase)]),
+        ("judged by", list(_judged(plan))),
+        ("ceilings (kept by the plan, by the engine and by the guard)", list(_ceilings(plan))),
+        ("to note", [("", note) for note in plan.notes]),
+    ]
+    width = max(len(name) for _, rows in sections for name, _ in rows)
+    lines: list[str] = []
+    for title, rows in sections:
+        if rows:
+            lines += ["", title, *(f"  {name:<{width}}  {says}" for name, says in rows)]
+    return lines[1:]
+
+
+def _title(plan: Plan) -> str:
+    return f"{plan.campaign} on site {plan.site}, seed {plan.seed}, plan {plan.hash[:12]}"
+
+
+def _target(plan: Plan) -> Iterator[Row]:
+    source = plan.credentials
+    credentials = {
+        "anonymous": "unsigned requests",
+        "file": f"credentials from {source.file}",
+        "environment": f"credentials from ${source.access_key_env} and ${source.secret_key_env}",
+    }[source.kind]
+    yield "target", f"{plan.target}, every key under {plan.prefix}"
+    yield "signed", f"region {plan.region}, {credentials}"
+    loaded = next((one.engine for phase in plan.phases if phase.timed for one in phase.passes), None)
+    if loaded is None:
+        return
+    yield "clients", _mix(loaded)
+    yield "objects", f"{loaded.keyspace.objects:,}, {_sizes(loaded)}, {_keys(loaded)}"
+    yield (
+        "generator",
+        f"{_count(plan.shards, 'shard')} on {_count(plan.cores, 'core')}; at most {loaded.limits.connections} "
+        f"connections, {loaded.limits.in_flight} requests in flight; timeouts {_ms(loaded.timeouts.connect_ms)} "
+        f"connect, {_ms(loaded.timeouts.request_ms)} request",
+    )
+
+
+def _phase(plan: Plan, phase: PhasePlan) -> Iterator[Row]:
+    amount, about = phase.expected, "" if phase.timed else "about "
+    yield (
+        phase.name,
+        f"{phase.kind}: {about}{show_duration(phase.seconds)}, {_count(amount.operations, 'operation')}, "
+        f"{show_size(amount.bytes_sent)} sent, {show_size(amount.bytes_received)} received, "
+        f"through {', '.join(phase.endpoints)}",
+    )
+    for one in phase.passes:
+        yield "", f"  {_pass(phase, one)}"
+    if phase.until:
+        rows = f"{phase.until.levels} levels in a row" if phase.until.levels > 1 else "a level"
+        yield "", f"  ends early when {rows} answered less than {phase.until.achieved_below:.0%} well"
+    for fault in plan.faults_of(phase.name):
+        yield "", f"  {_fault(fault)}"
+
+
+def _pass(phase: PhasePlan, one: PassPlan) -> str:
+    arrivals = one.engine.arrivals
+    if isinstance(arrivals, ClosedArrivals):
+        objects = _count(one.expected.operations, "object")
+        at_most = "at most " if one.region == "ephemeral" else ""
+        return f"{one.engine.mix[0].op} {at_most}{objects} of {one.label}, {arrivals.concurrency} at once"
+    return f"{_profile(phase, arrivals)}, whatever the target does"
+
+
+def _profile(phase: PhasePlan, arrivals: OpenArrivals) -> str:
+    if len(phase.levels) > 1:
+        rates = ", ".join(f"{level.rate_per_s:,.0f}" for level in phase.levels)
+        each_s = phase.levels[0].end_s - phase.levels[0].start_s
+        return f"{len(phase.levels)} levels of {show_duration(each_s)} at {rates} per second"
+    segment = arrivals.profile[0]
+    if isinstance(segment, Ramp):
+        way = "rising" if segment.to_per_s >= segment.from_per_s else "falling"
+        return f"{way} from {_rate(segment.from_per_s)} to {_rate(segment.to_per_s)}"
+    return _rate(segment.rate)
+
+
+def _fault(fault: FaultPlan) -> str:
+    beyond = ", even beyond the redundancy" if fault.beyond_redundancy else ""
+    return (
+        f"fault {fault.name}: {fault.fault} on {fault.service} ({fault.role}) after {show_duration(fault.after_s)}, "
+        f"healed {show_duration(fault.hold_s)} later{beyond}"
+    )
+
+
+def _judged(plan: Plan) -> Iterator[Row]:
+    for objective in plan.objectives:
+        yield objective.name, f"{_objective(objective)}, in {', '.join(objective.phases)}"
+    yield "checks", ", ".join(plan.checks)
+
+
+def _objective(objective: ObjectivePlan) -> str:
+    what = objective.op or "all operations"
+    if objective.errors_below is not None:
+        return f"less than {100 * objective.errors_below:g}% of {what} not answered well"
+    below = show_duration((objective.latency_below_ms or 0.0) / 1000)
+    return f"p{objective.percentile:g} of {what} below {below}"
+
+
+def _ceilings(plan: Plan) -> Iterator[Row]:
+    limits, expected = plan.limits, plan.expected
+    yield "requests", f"{expected.requests:,} planned of {limits.requests:,}"
+    yield "bytes", f"{show_size(expected.bytes)} planned of {show_size(limits.bytes)}"
+    yield "time", f"about {show_duration(plan.seconds)} of {show_duration(limits.seconds)}"
+    speed = f"{_rate(limits.rate_per_s)}, {show_size(limits.bytes_per_s)}/s"
+    yield "speed", f"{speed}, {limits.in_flight} requests in flight"
+    yield (
+        "errors",
+        f"the run stops above {100 * limits.error_ratio:g}% over {show_duration(limits.error_window_s)}",
+    )
+    yield "disk", f"the run stops with less than {show_size(limits.disk_free_bytes)} left for its record"
+
+
+def _mix(engine: EnginePlan) -> str:
+    total = math.fsum(entry.weight for entry in engine.mix)
+    mix = sorted(engine.mix, key=lambda entry: -entry.weight)
+    return ", ".join(f"{entry.op} {100 * entry.weight / total:.3g} %" for entry in mix)
+
+
+def _sizes(engine: EnginePlan) -> str:
+    sizes = engine.sizes
+    if isinstance(sizes, FixedSizes):
+        return f"{show_size(sizes.bytes)} each"
+    if isinstance(sizes, UniformSizes):
+        return f"{show_size(sizes.min)} to {show_size(sizes.max)}, evenly"
+    if isinstance(sizes, LognormalSizes):
+        return f"lognormal around {show_size(sizes.median)} (sigma {sizes.sigma:g}), at most {show_size(sizes.max)}"
+    total = math.fsum(bucket.weight for bucket in sizes.buckets)
+    return ", ".join(f"{show_size(b.bytes)} {100 * b.weight / total:.3g} %" for b in sizes.buckets if b.weight)
+
+
+def _keys(engine: EnginePlan) -> str:
+    choice = engine.keyspace.choice
+    return f"keys zipf {choice.exponent:g}" if choice.kind == "zipf" else f"keys {choice.kind}"
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:,.6g}/s" if per_s < 1000 else f"{per_s:,.0f}/s"
+
+
+def _ms(milliseconds: int) -> str:
+    return show_duration(milliseconds / 1000)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

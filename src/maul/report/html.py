@@ -1,0 +1,159 @@
+"""The page: one HTML file that opens anywhere, with nothing loaded from the network."""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+from bokeh.document import Document
+from bokeh.embed import components
+from bokeh.resources import Resources
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from maul.core.summary import Summary
+from maul.insight.latency import LatencyBook
+from maul.report import numerals
+from maul.report.axis import time_axis
+from maul.report.capacity_chart import capacity_chart
+from maul.report.charts import chart
+from maul.report.junit import junit_xml
+from maul.report.load_panels import LoadSeries, load_panels
+from maul.report.machine_panels import machine_panels
+from maul.report.panels import Grid, Panel, bands, marks
+from maul.report.readings import Readings
+from maul.report.sections import build
+from maul.report.timeline import timeline
+
+PAGE_NAME = "report.html"
+JUNIT_NAME = "junit.xml"
+
+_SCRIPT = re.compile(r"<script[^>]*>(.*)</script>", re.DOTALL)
+
+
+class Record(Protocol):
+    """What the report reads of a run directory; `maul.record.RunReader` is one."""
+
+    path: Path
+
+    def events(self) -> pa.Table:
+        """Columns at_ns, kind, edge, name, says, details."""
+        ...
+
+    def samples(self) -> pa.Table:
+        """Columns at_ns, host, probe, metric, subject, value."""
+        ...
+
+    def latency(self) -> pa.Table:
+        """Columns second, phase, op, outcome, kind, count, hdr."""
+        ...
+
+    def operations(self) -> pa.Table:
+        """Columns phase and the fields of OPERATION_DTYPE."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Panels, the HTML that holds each figure (by key), and the script that fills them."""
+
+    panels: tuple[Panel, ...]
+    places: dict[str, Markup]
+    script: str
+    step_s: int  # that one point of a line covers
+
+
+def write(run: Record, summary: Summary) -> Path:
+    """Write `report.html` and `junit.xml` into the run directory; the path of the page."""
+    page = run.path / PAGE_NAME
+    page.write_text(render(run, summary), encoding="utf-8")
+    (run.path / JUNIT_NAME).write_text(junit_xml(summary), encoding="utf-8")
+    return page
+
+
+def render(run: Record, summary: Summary) -> str:
+    """The page as text."""
+    drawn = draw(run, summary)
+    scripts = [_bokeh(), drawn.script, _asset("report.js")]
+    environment = Environment(
+        loader=PackageLoader("maul.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        page=build(summary),
+        summary=summary,
+        panels=drawn.panels,
+        places=drawn.places,
+        step_s=drawn.step_s,
+        scripts=[Markup(script) for script in scripts],
+        policy=policy(scripts),
+        css=Markup(_asset("report.css")),
+    )
+
+
+def policy(scripts: list[str]) -> str:
+    """The content security policy: nothing is fetched, no script runs but these, whatever a record holds."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
+    rules = (
+        "default-src 'none'",
+        f"script-src {hashes}",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "font-src data:",
+    )
+    return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
+
+
+def draw(run: Record, summary: Summary) -> Drawn:
+    """Every chart of the page."""
+    events = run.events()
+    grid = Grid.over(summary.began_ns, max(summary.ended_ns, summary.began_ns))
+    axis = time_axis(grid, bands(summary, events), marks(summary, events))
+    panels = (
+        *load_panels(LoadSeries.of(LatencyBook.of(run.latency()), grid), run.operations()),
+        *machine_panels(Readings(run.samples(), grid)),
+    )
+    figures: dict[str, Any] = {panel.key: chart(panel, grid, axis) for panel in panels if not panel.instead}
+    if figures:
+        figures["timeline"] = timeline(axis)
+    if summary.capacity and summary.capacity.levels:
+        figures["capacity"] = capacity_chart(summary.capacity)
+    if not figures:
+        return Drawn(panels, {}, "", grid.step_s)
+    document = Document()
+    with document.models.freeze():  # else every root makes Bokeh count all models again
+        for figure in figures.values():
+            document.add_root(figure)
+    script, places = components(figures)
+    found = _SCRIPT.search(script)
+    return Drawn(
+        panels,
+        {key: Markup(place) for key, place in places.items()},
+        found.group(1) if found else "",
+        grid.step_s,
+    )
+
+
+def _visible(value: object) -> object:
+    """Control and direction characters, which a hostile key may hold, as they are written in source code."""
+    return numerals.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _bokeh() -> str:
+    """BokehJS as shipped in its wheel; only the part that draws plots."""
+    return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
+
+
+@cache
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

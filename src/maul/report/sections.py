@@ -1,0 +1,375 @@
+"""The sections of the page after its header, each a function of the summary."""
+
+from collections.abc import Iterable
+
+from maul.core.summary import (
+    AuditSummary,
+    Capacity,
+    Check,
+    ErrorCount,
+    FaultSummary,
+    GeneratorSummary,
+    Level,
+    OperationLatency,
+    PhaseSummary,
+    Summary,
+)
+from maul.core.units import show_duration, show_size
+from maul.core.verdict import Verdict
+from maul.report import numerals, words
+from maul.report.view import Body, Cell, Chip, Column, Page, Section, Table, header, tiles, verdict_chip
+
+FINDINGS_SHOWN_MAX = 200
+
+
+def build(summary: Summary) -> Page:
+    """The page of a summary, without its charts."""
+    return Page(
+        title=f"{summary.verdict.name}: {summary.campaign or summary.run_id}",
+        header=header(summary),
+        tiles=tiles(summary),
+        sections=(
+            _checks(summary.checks),
+            _capacity(summary.capacity, summary.began_ns),
+            Section("time", "Over time"),
+            _latency(summary.phases, summary.began_ns),
+            _errors(summary),
+            _faults(summary.faults, summary.began_ns),
+            _data(summary.audit),
+            _generator(summary.generator),
+            _gaps(summary),
+        ),
+    )
+
+
+def _checks(checks: list[Check]) -> Section:
+    by_doubt = sorted(checks, key=lambda check: -check.verdict)
+    rows = tuple(
+        (
+            Cell("", chip=verdict_chip(check.verdict)),
+            Cell(check.name),
+            Cell(check.phase or "whole run"),
+            Cell(check.says),
+        )
+        for check in by_doubt
+    )
+    count = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
+    lead = ", ".join(f"{number} {verdict.name}" for verdict, number in reversed(count.items()) if number)
+    return Section(
+        "checks",
+        "Checks",
+        lead=f"{lead}." if checks else "No check was made. Without a check there is no pass.",
+        tables=(Table((Column("Verdict"), Column("Check"), Column("Phase"), Column("What it found")), (Body(rows),)),),
+    )
+
+
+def _level_row(level: Level) -> tuple[Cell, ...]:
+    if level.generator_bound:
+        chip = Chip("void", "unknown", "○")
+    else:
+        chip = Chip("good", "pass", "✓") if level.meets else Chip("bad", "fail", "✕")
+    return (
+        Cell("", chip=chip),
+        Cell(numerals.digits(level.offered_per_s)),
+        Cell(numerals.digits(level.achieved_per_s)),
+        Cell(numerals.millis(level.p50_ms)),
+        Cell(numerals.millis(level.p99_ms)),
+        Cell(numerals.millis(level.p999_ms)),
+        Cell(numerals.millis(level.service_p99_ms)),
+        Cell(numerals.ratio(level.error_ratio), tone="bad" if level.error_ratio else ""),
+        Cell(numerals.ratio(level.dropped_ratio), tone="bad" if level.dropped_ratio else ""),
+        Cell(numerals.millis(level.lag_p99_ms)),
+        Cell(show_duration((level.ended_ns - level.began_ns) / 1e9)),
+        Cell("; ".join(filter(None, ("the generator was the limit" if level.generator_bound else "", level.why_not)))),
+    )
+
+
+LEVEL_COLUMNS = (
+    Column("Level"),
+    Column("offered", True, "operations/s"),
+    Column("achieved", True, "operations/s"),
+    Column("p50", True, "from due, ms"),
+    Column("p99", True, "from due, ms"),
+    Column("p99.9", True, "from due, ms"),
+    Column("p99", True, "service, ms"),
+    Column("errors", True, "of all"),
+    Column("dropped", True, "of all"),
+    Column("lag p99, ms", True, "", "How late the generator sent: due to send"),
+    Column("lasted", True),
+    Column("Why not"),
+)
+
+
+def _capacity(capacity: Capacity | None, zero_ns: int) -> Section:
+    if capacity is None or not capacity.levels:
+        says = capacity.says if capacity else ""
+        return Section(
+            "capacity",
+            "Capacity",
+            lead=says or "Not measured: no phase of this run raised the load in steps.",
+        )
+    wall = capacity.wall
+    facts: list[tuple[str, str]] = [
+        ("Highest rate that met the objectives", numerals.rate(capacity.highest_good_per_s)),
+        ("First that did not", numerals.rate(capacity.first_bad_per_s)),
+        ("What broke", capacity.broke or numerals.NOTHING),
+    ]
+    if wall is not None:
+        subject = ", ".join(filter(None, (wall.kind, wall.subject)))
+        facts.append(("The wall", f"{subject}, at {numerals.ratio(wall.utilisation)}: {wall.says}"))
+    first = capacity.levels[0]
+    return Section(
+        "capacity",
+        "Capacity",
+        lead=capacity.says,
+        facts=tuple(facts),
+        tables=(Table(LEVEL_COLUMNS, (Body(tuple(map(_level_row, capacity.levels))),)),),
+        points=tuple(wall.evidence) if wall else (),
+        note=f"Phase “{capacity.phase}”, from {numerals.offset(first.began_ns, zero_ns)}. "
+        "In a void level the generator was the bottleneck: it says nothing about the target.",
+        charts=("capacity",),
+    )
+
+
+LATENCY_COLUMNS = (
+    Column("Operation"),
+    Column("count", True),
+    *(Column(name, True, "from due, ms") for name in ("p50", "p90", "p99", "p99.9", "max")),
+    *(Column(name, True, "service, ms") for name in ("p50", "p90", "p99", "p99.9", "max")),
+)
+
+
+def _latency_row(row: OperationLatency) -> tuple[Cell, ...]:
+    numbers = [
+        Cell(numerals.millis(value))
+        for side in (row.latency, row.service)
+        for value in (side.p50, side.p90, side.p99, side.p999, side.max)
+    ]
+    return (Cell(row.op.upper()), Cell(numerals.count(row.latency.count)), *numbers)
+
+
+PHASE_COLUMNS = (
+    Column("Phase"),
+    Column("kind"),
+    Column("began", True),
+    Column("lasted", True),
+    Column("offered", True),
+    Column("ok", True),
+    Column("fail", True),
+    Column("unknown", True, "", "No answer: it may or may not have taken effect"),
+    Column("dropped", True, "", "Never sent: it would have timed out while waiting its turn"),
+    Column("late", True, "", "Sent later than it was due"),
+    Column("ok per s", True),
+    Column("sent", True),
+    Column("received", True),
+)
+
+
+def _phase_row(phase: PhaseSummary, zero_ns: int) -> tuple[Cell, ...]:
+    return (
+        Cell(phase.name),
+        Cell(phase.kind),
+        Cell(numerals.offset(phase.began_ns, zero_ns)),
+        Cell(show_duration(max(0.0, phase.duration_s))),
+        Cell(numerals.count(phase.offered)),
+        Cell(numerals.count(phase.ok)),
+        *(Cell(numerals.count(n), tone="bad" if n else "") for n in (phase.fail, phase.unknown, phase.dropped)),
+        Cell(numerals.count(phase.late)),
+        Cell(numerals.digits(phase.achieved_per_s)),
+        Cell(show_size(phase.bytes_sent)),
+        Cell(show_size(phase.bytes_received)),
+    )
+
+
+def _latency(phases: list[PhaseSummary], zero_ns: int) -> Section:
+    if not phases:
+        return Section("latency", "Phases and latency", lead="No phase sent anything.")
+    bodies = tuple(
+        Body(
+            tuple(_latency_row(row) for row in phase.latency),
+            head=phase.name,
+            note=f"{numerals.rate(phase.achieved_per_s)} ok",
+        )
+        for phase in phases
+        if phase.latency
+    )
+    return Section(
+        "latency",
+        "Phases and latency",
+        lead=words.DUE_AND_SERVICE,
+        tables=(
+            Table(PHASE_COLUMNS, (Body(tuple(_phase_row(phase, zero_ns) for phase in phases)),)),
+            Table(LATENCY_COLUMNS, bodies),
+        ),
+        note="Percentiles come from merged histograms (three significant digits); none is an average.",
+    )
+
+
+def _join(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values)))
+
+
+def _error_rows(errors: list[ErrorCount], zero_ns: int) -> tuple[tuple[Cell, ...], ...]:
+    by_class: dict[str, list[ErrorCount]] = {}
+    for error in errors:
+        by_class.setdefault(error.error_class, []).append(error)
+    ordered = sorted(by_class.items(), key=lambda item: -sum(error.count for error in item[1]))
+    return tuple(
+        (
+            Cell(name.upper(), mono=True),
+            Cell(numerals.count(sum(error.count for error in group))),
+            Cell(words.error_means(name) or "An error class that this version of maul does not know."),
+            Cell(_join(error.outcome.lower() for error in group)),
+            Cell(_join(error.op.upper() for error in group)),
+            Cell(_join(error.phase for error in group)),
+            Cell(numerals.offset(min(error.first_ns for error in group), zero_ns)),
+            Cell(numerals.offset(max(error.last_ns for error in group), zero_ns)),
+        )
+        for name, group in ordered
+    )
+
+
+def _errors(summary: Summary) -> Section:
+    if not summary.errors:
+        offered = sum(phase.offered for phase in summary.phases)
+        lead = "Every operation was sent, answered and OK." if offered else "No operation was recorded."
+        return Section("errors", "Errors", lead=lead)
+    columns = (
+        Column("Class"), Column("count", True), Column("What it means"), Column("Outcome"),
+        Column("Operations"), Column("Phases"), Column("first", True), Column("last", True),
+    )  # fmt: skip
+    lead = (
+        "FAIL: it did not take effect. UNKNOWN: nobody can tell whether it did; a write that timed out "
+        "may still be there. DROPPED: it was never sent."
+    )
+    return Section(
+        "errors",
+        "Errors",
+        lead=lead,
+        tables=(Table(columns, (Body(_error_rows(summary.errors, summary.began_ns)),)),),
+    )
+
+
+def _proof(yes: bool, yes_text: str, no_text: str, no_tone: str) -> Cell:
+    return Cell(
+        "",
+        chip=Chip(yes_text, "pass", "✓") if yes else Chip(no_text, no_tone, "?" if no_tone == "unknown" else "✕"),
+    )
+
+
+def _faults(faults: list[FaultSummary], zero_ns: int) -> Section:
+    if not faults:
+        return Section("faults", "Faults", lead="Nothing was hurt on purpose in this run.")
+    columns = (
+        Column("Fault"), Column("Target"), Column("began", True), Column("healed", True), Column("Effect"),
+        Column("Healed?"), Column("What it did"), Column("What customers saw"), Column("How it was undone"),
+    )  # fmt: skip
+    rows = tuple(
+        (
+            Cell(fault.name),
+            Cell(fault.target, mono=True),
+            Cell(numerals.offset(fault.began_ns, zero_ns)),
+            Cell(numerals.offset(fault.healed_ns, zero_ns) if fault.healed_ns else numerals.NOTHING),
+            _proof(fault.proven, "proven", "unproven", "unknown"),
+            _proof(fault.healed, "healed", "NOT HEALED", "fail"),
+            Cell(fault.effect or numerals.NOTHING),
+            Cell(fault.customers or "not told apart"),
+            Cell(fault.undo or numerals.NOTHING),
+        )
+        for fault in faults
+    )
+    return Section(
+        "faults",
+        "Faults",
+        lead="What was hurt on purpose, whether the hurt really took effect, and whether it was healed. "
+        "A fault without a proven effect tests nothing.",
+        tables=(Table(columns, (Body(rows),)),),
+    )
+
+
+def _data(audit: AuditSummary | None) -> Section:
+    if audit is None:
+        return Section(
+            "data",
+            "Data",
+            lead="Not audited: nothing is known about lost or corrupt objects.",
+            tone="unknown",
+        )
+    facts = [
+        ("Objects", numerals.count(audit.objects)),
+        ("Reads", numerals.count(audit.reads)),
+        ("Through", ", ".join(audit.through) or numerals.NOTHING),
+        ("Complete", "yes" if audit.complete else "no: what was not read is unknown"),
+    ]
+    facts += [
+        (kind.capitalize(), f"{numerals.count(number)} ({words.FINDING_MEANS.get(kind, 'see the findings')})")
+        for kind, number in audit.counts.items()
+        if number
+    ]
+    shown = audit.findings[:FINDINGS_SHOWN_MAX]
+    columns = (Column("Kind"), Column("Key"), Column("Through"), Column("Expected"), Column("Found"))
+    rows = tuple(
+        (
+            Cell(finding.kind, hint=words.FINDING_MEANS.get(finding.kind, ""), tone="bad"),
+            Cell(finding.key, mono=True),
+            Cell(finding.through),
+            Cell(finding.expected),
+            Cell(finding.found),
+        )
+        for finding in shown
+    )
+    hidden = max(audit.findings_total, len(audit.findings)) - len(shown)
+    return Section(
+        "data",
+        "Data",
+        lead=audit.says,
+        facts=tuple(facts),
+        tables=(Table(columns, (Body(rows),)),) if rows else (),
+        note=f"{numerals.plural(hidden, 'more finding')} not shown" if hidden else "",
+    )
+
+
+def _generator(generator: GeneratorSummary | None) -> Section:
+    if generator is None:
+        return Section("generator", "Generator", lead="The generator left no account of itself.", tone="unknown")
+    lost = numerals.count(generator.records_lost)
+    return Section(
+        "generator",
+        "Generator",
+        lead=generator.says,
+        facts=(
+            (
+                "Was it the limit?",
+                "yes: its numbers say nothing about the target there" if generator.bound else "no",
+            ),
+            ("Shards", numerals.count(generator.shards)),
+            ("Requests", numerals.count(generator.requests)),
+            (
+                "CPU",
+                f"{numerals.digits(generator.cpu_seconds)} s, "
+                f"{numerals.digits(generator.cpu_us_per_request)} µs a request",
+            ),
+            ("Lag p50", numerals.latency(generator.lag_p50_ms)),
+            ("Lag p99", numerals.latency(generator.lag_p99_ms)),
+            ("Lag max", numerals.latency(generator.lag_max_ms)),
+            ("Sent late", numerals.count(generator.late)),
+            ("Dropped unsent", numerals.count(generator.dropped)),
+            (
+                "Records lost",
+                lost if not generator.records_lost else f"{lost}: counts are right, single operations are missing",
+            ),
+        ),
+        note="Lag is the time from due to send: how late the generator was, or how long requests queued.",
+    )
+
+
+def _gaps(summary: Summary) -> Section:
+    points = [f"Gap: {gap}" for gap in summary.gaps] + list(summary.notes)
+    return Section(
+        "notes",
+        "Gaps and notes",
+        lead="" if points else "No sensor fell silent and nothing else needs saying.",
+        points=tuple(points),
+        note="All of this is drawn from the record. To draw it again, with this or a newer maul: "
+        f"maul report {summary.run_id}",
+    )

@@ -1,0 +1,200 @@
+"""The summary of a run in the terminal: the verdict and its reasons on one screen, the rest in the page."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from maul.core.summary import AuditSummary, Capacity, Check, ErrorCount, FaultSummary, PhaseSummary, Summary
+from maul.core.units import show_duration
+from maul.core.verdict import Verdict
+from maul.report import numerals, words
+
+WIDTH_MAX = 100
+FINDINGS_SHOWN_MAX = 5
+GAPS_SHOWN_MAX = 5
+ERRORS_SHOWN_MAX = 12
+
+_PLAINER = str.maketrans({numerals.THIN: " ", "–": "-", "·": "|", "✓": "+", "✕": "x", "“": '"', "”": '"', "…": "..."})
+STYLES = {Verdict.PASS: "green", Verdict.UNKNOWN: "yellow", Verdict.FAIL: "red"}
+
+
+def show(summary: Summary, console: Console, report_path: Path | None = None) -> None:
+    """Print verdict, checks, capacity, latencies, errors, faults, data, and where the page is.
+
+    Not on a terminal it is plain text of at most 100 columns. Where the encoding lacks a letter, a plainer
+    one stands in.
+    """
+    width = min(console.width, WIDTH_MAX) if console.is_terminal else WIDTH_MAX
+    sheet = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=console.is_terminal,
+        highlight=False,
+        legacy_windows=False,
+    )
+    for part in _parts(summary):
+        sheet.print(part)
+    if report_path is not None:
+        # a path is copied: it must stay in one piece
+        sheet.print(_text(f"\nReport  {report_path}"), soft_wrap=True)
+    lines = sheet.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    text = "\n".join(line.rstrip() for line in lines)
+    console.print(Text.from_ansi(_within(text, console.encoding)), soft_wrap=True)
+
+
+def _within(text: str, encoding: str) -> str:
+    """The text in letters that the encoding has."""
+    if encoding.lower().startswith("utf"):
+        return text
+    return text.translate(_PLAINER).encode(encoding, "replace").decode(encoding)
+
+
+def _parts(summary: Summary) -> Iterator[RenderableType]:
+    yield _head(summary)
+    if summary.checks:
+        yield _section("Checks", _checks(summary.checks))
+    else:
+        yield _section("Checks", _text("none was made, and no check is no pass"))
+    if summary.capacity is not None:
+        yield _section("Capacity", _capacity(summary.capacity))
+    timed = [phase for phase in summary.phases if phase.latency]
+    if timed:
+        loads = [phase for phase in timed if phase.kind == "load"] or timed
+        yield _section("Latency in ms, from due time", _latency(loads))
+    if summary.errors:
+        yield _section("Errors", _errors(summary.errors))
+    if summary.faults:
+        yield _section("Faults", _faults(summary.faults))
+    yield _section("Data", _data(summary.audit))
+    if summary.generator is not None:
+        yield _section("Generator", _text(summary.generator.says))
+    if summary.gaps:
+        yield _section("Gaps", _gaps(summary.gaps))
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(numerals.visible(text), style=style)
+
+
+def _section(title: str, content: RenderableType) -> Group:
+    return Group(Text(f"\n{title}", style="bold"), Padding(content, (0, 0, 0, 2)))
+
+
+def _grid(*justify: str) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for side in justify:
+        grid.add_column(justify="right" if side == "right" else "left", overflow="fold")
+    return grid
+
+
+def _head(summary: Summary) -> Group:
+    verdict = _text(
+        f"{words.VERDICT_MARK[summary.verdict]} {summary.verdict.name}  ", f"bold {STYLES[summary.verdict]}"
+    )
+    seconds = max(0, summary.ended_ns - summary.began_ns) / 1e9
+    facts = (
+        summary.campaign,
+        summary.target,
+        show_duration(seconds),
+        summary.ending.value,
+        f"exit code {summary.exit_code}",
+    )
+    lines = [
+        verdict + _text(summary.headline, "bold"),
+        _text(" · ".join(filter(None, facts)), "dim"),
+    ]
+    lines += [
+        _text(f"Not healed: {fault.name} on {fault.target}. Run: maul heal", "bold red")
+        for fault in summary.faults
+        if not fault.healed
+    ]
+    return Group(*lines)
+
+
+def _checks(checks: list[Check]) -> Table:
+    grid = _grid("left", "left", "left")
+    for check in sorted(checks, key=lambda check: -check.verdict):
+        grid.add_row(
+            _text(f"{words.VERDICT_MARK[check.verdict]} {check.verdict.name}", STYLES[check.verdict]),
+            _text(f"{check.name} [{check.phase}]" if check.phase else check.name),
+            _text(check.says),
+        )
+    return grid
+
+
+def _capacity(capacity: Capacity) -> Group:
+    lines = [_text(capacity.says)]
+    if capacity.wall is not None:
+        wall = capacity.wall
+        subject = ", ".join(filter(None, (wall.kind, wall.subject)))
+        lines.append(_text(f"wall: {subject}, at {numerals.ratio(wall.utilisation)}: {wall.says}", "dim"))
+    return Group(*lines)
+
+
+def _latency(phases: list[PhaseSummary]) -> Table:
+    grid = _grid("left", "left", *["right"] * 7)
+    heads = ("phase", "operation", "count", "p50", "p90", "p99", "p99.9", "max", "service p99")
+    grid.add_row(*(Text(head, style="dim") for head in heads))
+    for phase in phases:
+        for place, row in enumerate(phase.latency):
+            side = row.latency
+            numbers = (side.p50, side.p90, side.p99, side.p999, side.max, row.service.p99)
+            grid.add_row(
+                _text(phase.name if place == 0 else ""),
+                _text(row.op.upper()),
+                numerals.count(side.count),
+                *(numerals.millis(number) for number in numbers),
+            )
+    return grid
+
+
+def _errors(errors: list[ErrorCount]) -> Table:
+    totals: dict[tuple[str, str, str], int] = {}
+    for error in errors:
+        key = (error.error_class.upper(), error.outcome, error.phase)
+        totals[key] = totals.get(key, 0) + error.count
+    ordered = sorted(totals.items(), key=lambda item: -item[1])
+    grid = _grid("right", "left", "left", "left")
+    for words_of_it, count in ordered[:ERRORS_SHOWN_MAX]:
+        grid.add_row(numerals.count(count), *map(_text, words_of_it))
+    if len(ordered) > ERRORS_SHOWN_MAX:
+        grid.add_row("", _text(f"and {len(ordered) - ERRORS_SHOWN_MAX} more rows in the page", "dim"))
+    return grid
+
+
+def _faults(faults: list[FaultSummary]) -> Table:
+    grid = _grid("left", "left", "left", "left")
+    for fault in faults:
+        grid.add_row(
+            _text(fault.name),
+            _text("proven", "green") if fault.proven else _text("UNPROVEN", "yellow"),
+            _text("healed", "green") if fault.healed else _text("NOT HEALED", "bold red"),
+            _text(fault.customers or fault.effect),
+        )
+    return grid
+
+
+def _data(audit: AuditSummary | None) -> RenderableType:
+    if audit is None:
+        return _text("not audited", "yellow")
+    lines = [_text(audit.says)]
+    lines += [
+        _text(f"{finding.kind}: {finding.key} (through {finding.through}: {finding.found})", "red")
+        for finding in audit.findings[:FINDINGS_SHOWN_MAX]
+    ]
+    hidden = max(audit.findings_total, len(audit.findings)) - min(len(audit.findings), FINDINGS_SHOWN_MAX)
+    if hidden:
+        lines.append(_text(f"and {numerals.plural(hidden, 'more finding')}", "dim"))
+    return Group(*lines)
+
+
+def _gaps(gaps: list[str]) -> Group:
+    lines = [_text(gap, "yellow") for gap in gaps[:GAPS_SHOWN_MAX]]
+    if len(gaps) > GAPS_SHOWN_MAX:
+        lines.append(_text(f"and {len(gaps) - GAPS_SHOWN_MAX} more", "dim"))
+    return Group(*lines)

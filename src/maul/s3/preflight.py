@@ -1,0 +1,119 @@
+"""Can this bucket be used with these credentials, before anything is timed?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from maul.core.clock import Clock, SystemClock
+from maul.core.errors import MaulError, TargetError
+from maul.s3.client import where_of
+from maul.s3.errors import AWS_ERRORS, code_of, explain
+
+if TYPE_CHECKING:  # the types are not needed to run
+    from mypy_boto3_s3 import S3Client
+
+_PROBE_KEY = "preflight"
+_PROBE_BODY = b"maul asks before it beats"
+_SETTLE_POLL_S = 0.1
+_SETTLE_IN_A_ROW = 5
+_US_EAST_1 = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFacts:
+    """`created` is True when this preflight made the bucket: then maul may remove it again."""
+
+    bucket: str
+    created: bool
+
+
+def preflight_bucket(
+    client: "S3Client", bucket: str, *, create: bool, clock: Clock | None = None, settle_s: float = 10.0
+) -> BucketFacts:
+    """The bucket answers a LIST; it is made first when it is missing and `create`.
+
+    A new bucket must answer several times in a row, within `settle_s`: gateways learn of it one after
+    another. Raises CampaignError (credentials, region, name, missing bucket), MachineError (clock skew),
+    TargetError (else).
+    """
+    if _exists(client, bucket, missing_is_error=not create):
+        return BucketFacts(bucket, created=False)
+    created = _create(client, bucket)
+    _settle(client, bucket, clock or SystemClock(), settle_s)
+    return BucketFacts(bucket, created)
+
+
+def preflight_object(client: "S3Client", bucket: str, prefix: str) -> None:
+    """PUT, GET and DELETE one small object under our own prefix.
+
+    Raises like `preflight_bucket`, naming the operation that failed. What was written is removed in any case.
+    """
+    key = prefix + _PROBE_KEY
+    with _explained(client, bucket, "PUT"):
+        client.put_object(Bucket=bucket, Key=key, Body=_PROBE_BODY)
+    try:
+        with _explained(client, bucket, "GET"):
+            body = client.get_object(Bucket=bucket, Key=key)["Body"].read(len(_PROBE_BODY) + 1)
+    finally:
+        with _explained(client, bucket, "DELETE"):
+            client.delete_object(Bucket=bucket, Key=key)
+    if body != _PROBE_BODY:
+        raise TargetError(
+            f"GET of {key} gave back {len(body)} other bytes than the PUT before it took",
+            where_of(client, bucket),
+            "It is not the bucket that was written to, or the store changes what it keeps.",
+        )
+
+
+@contextmanager
+def _explained(client: "S3Client", bucket: str, doing: str) -> Iterator[None]:
+    try:
+        yield
+    except AWS_ERRORS as error:
+        raise explain(error, where_of(client, bucket), doing) from error
+
+
+def _exists(client: "S3Client", bucket: str, *, missing_is_error: bool) -> bool:
+    try:
+        # not HEAD: its answers have no body that tells one 403 from another
+        with _explained(client, bucket, "LIST"):
+            client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+    except MaulError as error:
+        if missing_is_error or code_of(error.__cause__) != "NoSuchBucket":
+            raise
+        return False
+    return True
+
+
+def _create(client: "S3Client", bucket: str) -> bool:
+    """True when it is new; False when somebody with our credentials was faster."""
+    region = client.meta.region_name
+    try:
+        with _explained(client, bucket, "CREATE bucket"):
+            if region == _US_EAST_1:
+                client.create_bucket(Bucket=bucket)
+            else:
+                client.create_bucket(
+                    Bucket=bucket,
+                    CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
+                )
+    except MaulError as error:
+        if code_of(error.__cause__) == "BucketAlreadyOwnedByYou":
+            return False
+        raise
+    return True
+
+
+def _settle(client: "S3Client", bucket: str, clock: Clock, settle_s: float) -> None:
+    deadline_ns = clock.now_ns() + round(settle_s * 1e9)
+    in_a_row = 0
+    while in_a_row < _SETTLE_IN_A_ROW:
+        in_a_row = in_a_row + 1 if _exists(client, bucket, missing_is_error=False) else 0
+        if clock.now_ns() > deadline_ns:
+            raise TargetError(
+                f"the new bucket was created, and is still unknown now and then after {settle_s:g} s",
+                where_of(client, bucket),
+                "The gateways do not learn of new buckets: look at what they share.",
+            )
+        clock.wait(_SETTLE_POLL_S)

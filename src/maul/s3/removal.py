@@ -1,0 +1,73 @@
+"""Removing: exactly the keys that the caller names, uploads under a prefix of ours, a bucket that maul made."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from maul.core.errors import InternalError, MaulError
+from maul.s3.client import where_of
+from maul.s3.errors import AWS_ERRORS, code_of, explain
+
+if TYPE_CHECKING:  # the types are not needed to run
+    from mypy_boto3_s3 import S3Client
+
+_BATCH = 1000  # DeleteObjects takes no more
+_OURS = "maul/"
+
+
+def delete_keys(client: "S3Client", bucket: str, keys: Sequence[str]) -> int:
+    """Delete these keys with DeleteObjects; how many the target says are gone. Raises MaulError.
+
+    Raises InternalError, and deletes nothing, when one of them is not under a prefix of ours.
+    """
+    strange = next((key for key in keys if not key.startswith(_OURS)), None)
+    if strange is not None:
+        raise InternalError(f"{strange!r} is not a key of ours; nothing was deleted")
+    gone = 0
+    for start in range(0, len(keys), _BATCH):
+        batch = keys[start : start + _BATCH]
+        try:
+            answer = client.delete_objects(
+                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+            )
+        except AWS_ERRORS as error:
+            raise explain(error, where_of(client, bucket), "DELETE objects") from error
+        gone += len(batch) - len(answer.get("Errors", []))
+    return gone
+
+
+def abort_uploads(client: "S3Client", bucket: str, prefix: str, uploads_max: int = 10_000) -> int:
+    """Abort the multipart uploads under a prefix of ours that nobody completed; how many. Raises MaulError."""
+    if not prefix.startswith(_OURS):
+        raise InternalError(f"{prefix!r} is not a prefix of ours; nothing was aborted")
+    aborted = 0
+    try:
+        while aborted < uploads_max:
+            uploads = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])
+            ours = [upload for upload in uploads if upload["Key"].startswith(prefix)]
+            for upload in ours[: uploads_max - aborted]:
+                client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                aborted += 1
+            if not ours:
+                break
+    except AWS_ERRORS as error:
+        raise explain(error, where_of(client, bucket), "ABORT uploads") from error
+    return aborted
+
+
+def remove_bucket(client: "S3Client", bucket: str) -> bool:
+    """Remove a bucket that maul made; False: it is not empty, and stays. Raises MaulError.
+
+    Emptiness is asked first: some stores (SeaweedFS by default) delete a bucket together with what is in it.
+    """
+    where = where_of(client, bucket)
+    try:
+        found = client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+        if found.get("KeyCount") or found.get("Contents"):
+            return False
+        client.delete_bucket(Bucket=bucket)
+    except AWS_ERRORS as error:
+        if code_of(error) == "BucketNotEmpty":
+            return False
+        problem: MaulError = explain(error, where, "DELETE bucket")
+        raise problem from error
+    return True

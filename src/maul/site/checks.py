@@ -1,0 +1,91 @@
+"""Cross-checks of a site: names that must be known, names that must be unique, promises that can be kept."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from maul.campaign.part import did_you_mean
+from maul.campaign.problems import Problem
+from maul.site.model import Endpoint, Host, Redundancy, Service
+
+
+def _repeated(section: str, names: Sequence[str]) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            path = (section, index) if section == "racks" else (section, index, "name")
+            yield Problem(path, f'"{name}" is already the name of {section}[{names.index(name)}]; rename one')
+
+
+def _names_are_unique(sections: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _repeated("racks", list(sections.get("racks", ())))
+    for section in ("hosts", "services", "endpoints"):
+        yield from _repeated(section, [item.name for item in sections.get(section, ())])
+
+
+def _hosts_stand_in_racks(hosts: Sequence[Host], racks: Sequence[str]) -> Iterator[Problem]:
+    for index, host in enumerate(hosts):
+        if host.rack not in racks:
+            yield _unknown(("hosts", index, "rack"), "rack", host.rack, racks)
+
+
+def _services_stand_on_hosts(services: Sequence[Service], hosts: Sequence[Host]) -> Iterator[Problem]:
+    names = [host.name for host in hosts]
+    for index, service in enumerate(services):
+        if service.host not in names:
+            yield _unknown(("services", index, "host"), "host", service.host, names)
+
+
+def _endpoints_serve_services(endpoints: Sequence[Endpoint], services: Sequence[Service]) -> Iterator[Problem]:
+    names = [service.name for service in services]
+    for index, endpoint in enumerate(endpoints):
+        for place, name in enumerate(endpoint.serves):
+            if name not in names:
+                yield _unknown(("endpoints", index, "serves", place), "service", name, names)
+
+
+def _tls_is_whole(endpoints: Sequence[Endpoint]) -> Iterator[Problem]:
+    for index, endpoint in enumerate(endpoints):
+        for key in ("ca", "server_name"):
+            if getattr(endpoint, key) is not None and endpoint.url.startswith("http://"):
+                yield Problem(("endpoints", index, key), "is of no use with http; use https, or drop it")
+
+
+def _redundancy_is_possible(
+    redundancy: Redundancy | None, services: Sequence[Service], hosts: Sequence[Host]
+) -> Iterator[Problem]:
+    if redundancy is None:
+        return
+    if redundancy.survives >= redundancy.copies:
+        yield Problem(
+            ("redundancy", "survives"),
+            f"{redundancy.copies} copies cannot survive the loss of {redundancy.survives} domains; lower it",
+        )
+    racks = {host.name: host.rack for host in hosts}
+    volumes = [service for service in services if service.role == "volume" and service.host in racks]
+    domains = {racks[s.host] if redundancy.across == "rack" else s.host for s in volumes}
+    if volumes and redundancy.survives >= len(domains):
+        yield Problem(
+            ("redundancy", "survives"),
+            f"volume services stand in {len(domains)} {redundancy.across}(s), so the loss of {redundancy.survives} "
+            "cannot be survived; lower it",
+        )
+
+
+def _unknown(path: tuple[str | int, ...], noun: str, name: str, known: Iterable[str]) -> Problem:
+    return Problem(path, f'no {noun} is named "{name}" ({did_you_mean(name, known)})')
+
+
+CROSS_CHECKS = (
+    (_hosts_stand_in_racks, ("hosts", "racks")),
+    (_services_stand_on_hosts, ("services", "hosts")),
+    (_endpoints_serve_services, ("endpoints", "services")),
+    (_tls_is_whole, ("endpoints",)),
+    (_redundancy_is_possible, ("redundancy", "services", "hosts")),
+)
+
+
+def cross_problems(sections: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong between the sections given; checks that need another section are left out."""
+    yield from _names_are_unique(sections)
+    for check, needs in CROSS_CHECKS:
+        if all(need in sections for need in needs):
+            yield from check(*(sections[need] for need in needs))
