@@ -1,5 +1,9 @@
 """What a campaign author reads: exact lines, columns, words and cures. These texts are part of the contract."""
 
+# ruff: noqa: E501 (messages stand here whole, as a person reads them)
+
+import io
+
 import pytest
 from campaign_texts import SOUND, with_line
 from hypothesis import given, settings
@@ -29,12 +33,12 @@ def test_the_sound_campaign_is_sound():
         ("  objects: 100", "  objcts: 100", 'c.yaml:4:1: workload: the key "objects" is missing; add it\n'
          'c.yaml:5:3: workload.objcts: unknown key (did you mean "objects"?)'),
         ("limits: {requests: 10000}", "limits: {request: 10000}",
-         'c.yaml:17:10: limits.request: unknown key (did you mean "requests"?)'),
+         'c.yaml:18:10: limits.request: unknown key (did you mean "requests"?)'),
         ("{get: 3, put: 2, delete: 1}", "{get: 3, xyzzy: 2}",
          "c.yaml:7:17: workload.mix.xyzzy: unknown key (known: delete, get, head, list, multipart, put)"),
-        ("for: 20s", "four: 20s", 'c.yaml:11:5: phases[1]: "rate" needs "for"'),
+        ("for: 20s", "four: 20s", 'c.yaml:11:42: phases[1].four: unknown key (did you mean "for"?)'),
         ("hold: 5s}", "hold: 5s, signal: 9}",
-         "c.yaml:15:81: faults[0].signal: unknown key (known: after, beyond_redundancy, fault, hold, name, phase, pick, "
+         "c.yaml:15:87: faults[0].signal: unknown key (known: after, beyond_redundancy, fault, hold, name, phase, pick, "
          "role, service)"),
         # a key that is missing
         ("version: 1\n", "", 'c.yaml:1:1: the key "version" is missing; add it'),
@@ -49,30 +53,30 @@ def test_the_sound_campaign_is_sound():
          "c.yaml:6:9: workload.size: the size of one object must be from 0 B to 5 GiB, and is 6 GiB"),
         ("  size: 4KiB", "  size: {median: 4KiB}", "c.yaml:6:9: workload.size: a size is a number such as 4KiB, or exactly "
          "one of: uniform, lognormal, weighted"),
-        ("  size: 4KiB", "  size: {uniform: [1KiB]}", 'c.yaml:6:19: workload.size.uniform: the key "1" is missing'),
-        ("rate: 50/s", "rate: 50 per second", "c.yaml:11:38: phases[1].rate: '50 per second' is not a rate; write events "
+        ("  size: 4KiB", "  size: {uniform: [1KiB]}", "c.yaml:6:10: workload.size.uniform: needs another entry"),
+        ("rate: 50/s", "rate: 50 per second", "c.yaml:11:36: phases[1].rate: '50 per second' is not a rate; write events "
          "per second, such as 100, 100/s, 30/m"),
-        ("rate: 50/s", "rate: 0", "c.yaml:11:38: phases[1].rate: a rate must be from 0.001/s to 1e+07/s, and is 0/s"),
-        ("rate: 50/s", "rate: .nan", "c.yaml:11:38: phases[1].rate: nan is not a rate; it must be finite and not negative"),
-        ("for: 20s", "for: 0s", "c.yaml:11:49: phases[1].for: a duration must be from 1 ms to 10080 min, and is 0 ms"),
+        ("rate: 50/s", "rate: 0", "c.yaml:11:36: phases[1].rate: a rate must be from 0.001/s to 1e+07/s, and is 0/s"),
+        ("rate: 50/s", "rate: .nan", "c.yaml:11:36: phases[1].rate: nan is not a rate; it must be finite and not negative"),
+        ("for: 20s", "for: 0s", "c.yaml:11:47: phases[1].for: a duration must be from 1 ms to 10080 min, and is 0 ms"),
         ("objects: 100", "objects: '100'", "c.yaml:5:12: workload.objects: expected a whole number"),
         ("objects: 100", "objects: true", "c.yaml:5:12: workload.objects: expected a whole number"),
         ("objects: 100", "objects: 0", "c.yaml:5:12: workload.objects: must be at least 1"),
         ("get: 3", "get: -3", "c.yaml:7:14: workload.mix.get: must be at least 0"),
         ("get: 3", "get: .inf", "c.yaml:7:14: workload.mix.get: expected a finite number"),
-        ("errors_below: 0.1%", "errors_below: 110%", "c.yaml:17:51: objectives[0].errors_below: '110%' is not a ratio from "
+        ("errors_below: 0.1%", "errors_below: 110%", "c.yaml:17:53: objectives[0].errors_below: '110%' is not a ratio from "
          "0 to 1; write one such as 0.5, 50%, 0.1%"),
         ("errors_below: 0.1%", "percentile: 99", 'c.yaml:17:5: objectives[0]: the key "latency_below" is missing; add it'),
         ("errors_below: 0.1%", "errors_below: 1%, percentile: 99", "c.yaml:17:5: objectives[0]: an objective has either "
          "errors_below, or percentile and latency_below"),
         ("name: small", "name: Small Campaign", "c.yaml:2:7: name: a name has 1 to 63 of a-z 0-9 . _ - and begins with a "
          "letter or digit"),
-        ("bucket: maul-test", "bucket: Maul", "c.yaml:3:34: target.bucket: a bucket name has 3 to 63 of a-z 0-9 . - and "
+        ("bucket: maul-test", "bucket: Maul", "c.yaml:3:36: target.bucket: a bucket name has 3 to 63 of a-z 0-9 . - and "
          "begins and ends with a letter or digit (S3's own rule)"),
-        ("bucket: maul-test", "bucket: 10.0.0.1", "c.yaml:3:34: target.bucket: a bucket name has"),
+        ("bucket: maul-test", "bucket: 10.0.0.1", "c.yaml:3:36: target.bucket: a bucket name has"),
         ("kind: load", "kind: laod", 'c.yaml:11:5: phases[1]: kind: "laod" is not understood (did you mean "load"?)'),
         ("kind: load", "kind: [load]", "c.yaml:11:5: phases[1]: kind: "),
-        ("role: volume", "role: volumes", 'c.yaml:15:47: faults[0].role: "volumes" is not understood '
+        ("role: volume", "role: volumes", 'c.yaml:15:45: faults[0].role: "volumes" is not understood '
          '(did you mean "volume"?)'),
         ("fault: process.kill", "fault: kill", "c.yaml:15:25: faults[0].fault: expected family.fault, such as "
          "process.kill; `maul fault list` shows all"),
@@ -87,7 +91,7 @@ def test_the_sound_campaign_is_sound():
     ],
 )  # fmt: skip
 def test_one_wrong_key_or_value(old, new, message):
-    assert message_of(with_line(old, new)).startswith(message.replace("c.yaml:17:5: obj", "c.yaml:17:5: obj"))
+    assert message_of(with_line(old, new)).startswith(message)
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file():
@@ -99,7 +103,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file():
     )
     assert message_of(text) == (
         "c.yaml:6:9: workload.size: '4 pounds' is not a size; write bytes or a unit, such as 512, 4KiB, 1.5MB\n"
-        'c.yaml:15:62: faults[0].phase: no phase is named "clam" (did you mean "calm"?)\n'
+        'c.yaml:15:60: faults[0].phase: no phase is named "clam" (did you mean "calm"?)\n'
         'c.yaml:18:22: limits.rquests: unknown key (did you mean "requests"?)'
     )
 
@@ -140,7 +144,12 @@ def test_a_secret_that_was_pasted_here_is_not_repeated(line):
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["4KiB", "5s", "9/s"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["4KiB", "5s", "9/s"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
@@ -166,11 +175,9 @@ def planted(document, path, value):
     return {**copied, str(head): planted(copied.get(str(head)), rest, value)}
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(PATHS), VALUES)
 def test_no_value_anywhere_makes_anything_but_a_campaign_or_a_clear_error(path, value):
-    import io
-
     stream = io.StringIO()
     YAML(typ="safe", pure=True).dump(planted(DOCUMENT, path, value), stream)
     try:
@@ -179,7 +186,7 @@ def test_no_value_anywhere_makes_anything_but_a_campaign_or_a_clear_error(path, 
         assert all(line.startswith(("c.yaml:", "and ", "  ")) for line in error.message.splitlines())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.text(max_size=60))
 def test_no_text_makes_anything_but_a_clear_error(text):
     with pytest.raises(CampaignError, match=r"^c\.yaml"):

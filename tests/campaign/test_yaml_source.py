@@ -1,5 +1,7 @@
 """Reading YAML: places, bounds, and every way in which a file can be no campaign at all."""
 
+# ruff: noqa: E501 (messages stand here whole, as a person reads them)
+
 import os
 
 import pytest
@@ -15,7 +17,9 @@ def message_of(text: str) -> str:
 
 
 def test_plain_values_and_their_places():
-    source = parse_text("a: 1\nb:\n  - x\n  - {c: 0x10, d: ~, e: yes, f: true, g: 1_000, h: 012, i: 2026-11-22}\n", "c.yaml")
+    source = parse_text(
+        "a: 1\nb:\n  - x\n  - {c: 0x10, d: ~, e: yes, f: true, g: 1_000, h: 012, i: 2026-11-22}\n", "c.yaml"
+    )
     inner = {"c": 16, "d": None, "e": "yes", "f": True, "g": 1000, "h": 12, "i": "2026-11-22"}
     assert source.data == {"a": 1, "b": ["x", inner]}
     assert source.where(("a",)) == "c.yaml:1:1"
@@ -71,23 +75,29 @@ def test_what_is_no_campaign_is_one_clear_error(text, message):
     assert message_of(text) == message
 
 
+def test_an_anchor_may_be_used_again():
+    assert parse_text("a: &x 1\nb: &x 2\nc: *x\n", "c.yaml").data == {"a": 1, "b": 2, "c": 2}
+
+
 def test_an_alias_bomb_is_bounded():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    assert f"has more than {NODES_MAX} values once its aliases are unfolded" in message_of("\n".join(lines))
+    assert f"has more than {NODES_MAX} values, aliases unfolded" in message_of("\n".join(lines))
 
 
 @pytest.mark.parametrize("opener", ["[", "{a: ", "- ", "? "])
 def test_depth_is_bounded(opener):
-    assert message_of(opener * 5000).startswith(f"c.yaml:1: is nested deeper than {DEPTH_MAX}")
+    message = message_of(opener * 5000)
+    assert message.startswith("c.yaml:1:")
+    assert message.endswith(f": is nested deeper than {DEPTH_MAX}")
 
 
 def test_depth_that_people_use_is_allowed():
-    assert parse_text("a: " + "[" * 20 + "]" * 20, "c.yaml").data
+    assert parse_text("a: " + "[" * (DEPTH_MAX - 1) + "]" * (DEPTH_MAX - 1), "c.yaml").data
 
 
 def test_the_number_of_values_is_bounded():
-    assert "has too many values" in message_of("a: [" + "1," * (2 * NODES_MAX + 10) + "]")
+    assert message_of("a: [" + "1," * NODES_MAX + "]").endswith(f": has more than {NODES_MAX} values")
 
 
 def test_a_file_that_is_no_campaign_file(tmp_path):

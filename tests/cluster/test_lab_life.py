@@ -1,12 +1,12 @@
 """The real cluster: up, healthy, writable, private, side by side, down, and gone when maul dies."""
 
+import json
 import os
 import select
 import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import boto3
 import botocore.exceptions
@@ -18,7 +18,9 @@ from maul import site
 from maul.core.errors import MachineError
 from maul.hosts.host import SpawnSpec
 from maul.hosts.local import LocalHost
+from maul.hosts.pidfile import read_pidfile
 from maul.lab import cluster
+from maul.lab.certs import make_certificates
 from maul.lab.cluster import Lab
 from maul.lab.health import balancer_servers
 from maul.site import Site
@@ -28,8 +30,6 @@ HOST = LocalHost()
 
 
 def client(lab: Lab, url: str, credentials: str = "credentials.json", ca: str | None = None):
-    import json
-
     keys = json.loads((lab.layout.conf / credentials).read_text())
     return boto3.client(
         "s3",
@@ -62,7 +62,7 @@ def test_every_role_is_healthy_and_says_so_itself(lab):
     says = {status.name: status.says for status in statuses}
     assert sorted(says[f"master-r{rack}-1"] == "leads" for rack in (1, 2, 3)) == [False, False, True]
     assert says["balancer"] == "2 of 2 gateways up"
-    assert cluster.status(lab.directory) == statuses or len(cluster.status(lab.directory)) == 12
+    assert [(s.name, s.pid) for s in cluster.status(lab.directory)] == [(s.name, s.pid) for s in statuses]
 
 
 def test_what_is_written_through_the_balancer_is_read_through_every_gateway(lab, place, bucket):
@@ -90,8 +90,6 @@ def test_a_bucket_that_nobody_made_is_not_made_by_a_write(lab):
 
 
 def test_whoever_does_not_know_the_authority_does_not_trust_it(lab, tmp_path):
-    from maul.lab.certs import make_certificates
-
     (tmp_path / "other.pem").write_bytes(make_certificates("127.0.0.1").ca)
     with pytest.raises(botocore.exceptions.SSLError):
         client(lab, lab.url, ca=str(tmp_path / "other.pem")).list_buckets()
@@ -108,8 +106,6 @@ def test_it_listens_and_speaks_on_loopback_only(lab):
 
 
 def test_secrets_are_private_and_on_no_command_line(lab):
-    import json
-
     conf = lab.layout.conf
     secrets = [
         json.loads((conf / name).read_text())["secret_key"] for name in ("credentials.json", "credentials-reader.json")
@@ -132,13 +128,20 @@ def test_up_where_it_is_up_already_is_refused_and_hurts_nothing(lab):
     assert [status.pid for status in lab.status()] == before
 
 
-def test_two_labs_side_by_side_and_one_goes_without_a_trace(lab, lab_base, look_for_leaks):
+def hurt(lab: Lab, name: str, signal_number: int) -> None:
+    named = read_pidfile(HOST, lab.layout.pidfile(lab.layout.service(name)))
+    HOST.signal(named.process, signal_number)
+    if signal_number == signal.SIGKILL:
+        assert poll(lambda: HOST.process(named.process) is None, 5)
+
+
+def test_two_labs_side_by_side_and_one_hurt_goes_without_a_trace(lab, lab_base, look_for_leaks):
     directory = lab_base / ("second " + "x" * 100)  # too long for unix sockets: a short private place is used
     steps: list[str] = []
     began = time.monotonic()
     second = cluster.up("second", directory, steps.append)
     try:
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 30, "ages, even for a busy machine"
         assert steps and steps[-1] == f"the lab is up: {second.url}"
         assert second.layout.slot != lab.layout.slot
         assert all(status.healthy for status in (*lab.status(), *second.status()))
@@ -147,9 +150,15 @@ def test_two_labs_side_by_side_and_one_goes_without_a_trace(lab, lab_base, look_
         client(second, second.url).create_bucket(Bucket="only-in-second")
         names = [found["Name"] for found in client(lab, lab.url).list_buckets()["Buckets"]]
         assert "only-in-second" not in names
+        hurt(second, "volume-r1-1", signal.SIGKILL)
+        hurt(second, "filer-r1-1", signal.SIGSTOP)
+        says = {status.name: status.says for status in second.status() if not status.healthy}
+        assert says["volume-r1-1"] == "its process is gone"
+        assert "nothing within" in says["filer-r1-1"]
+        (directory / "lab.json").write_text("{")
     finally:
         report = second.down()
-    assert report.processes_ended == 12
+    assert report.processes_ended == 11
     assert look_for_leaks() == {}
     assert [path.name for path in directory.iterdir()] == ["logs"]
     assert not second.layout.sockets.parent.exists()
@@ -158,27 +167,40 @@ def test_two_labs_side_by_side_and_one_goes_without_a_trace(lab, lab_base, look_
 
 
 EMBEDDED = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+from maul.hosts.deadman import DeadMan
+from maul.hosts.journal import UndoJournal
+from maul.hosts.local import LocalHost
+from maul.hosts.pidfile import read_pidfile
+from maul.hosts.places import journal_directory
+from maul.hosts.undo_kinds import UndoSpawn
 from maul.lab import cluster
-with cluster.embedded("doomed", Path(sys.argv[1])) as lab:
-    print("up", flush=True)
+with (
+    DeadMan.arm(UndoJournal(journal_directory() / "run.jsonl")) as deadman,
+    cluster.embedded("doomed", Path(sys.argv[1]), deadman=deadman) as lab,
+):
+    pidfile = lab.layout.pidfile(lab.layout.service("volume-r2-1"))
+    deadman.journal.record("process.kill", "volume-r2-1", UndoSpawn(pidfile))
+    LocalHost().signal(read_pidfile(LocalHost(), pidfile).process, signal.SIGKILL)
+    print("hurt", flush=True)
     time.sleep(60)
 """
 
 
-def test_kill_9_of_maul_takes_its_embedded_lab_down_within_10_seconds(lab_base, look_for_leaks, tmp_path):
+def test_kill_9_of_maul_in_the_middle_of_a_fault_leaves_nothing_within_10_seconds(lab_base, look_for_leaks, tmp_path):
+    """The helper heals the fault first and then ends the lab: what it restarted must not outlive it."""
     directory = lab_base / "doomed"
     argv = (sys.executable, "-c", EMBEDDED, str(directory))
     env = {"PATH": os.environ["PATH"], "MAUL_STATE": str(lab_base / "state")}
     owner = HOST.spawn(SpawnSpec(argv, tmp_path, tmp_path / "log", env))
     try:
-        assert poll(lambda: "up" in (tmp_path / "log").read_text(), 30), (tmp_path / "log").read_text()
-        statuses = cluster.status(directory)
-        assert len([status for status in statuses if status.healthy]) == 12
+        assert poll(lambda: "hurt" in (tmp_path / "log").read_text(), 30), (tmp_path / "log").read_text()
+        assert poll(lambda: len([role for role in cluster.status(directory) if role.healthy]) == 11, 5)
     finally:
         HOST.signal(owner, signal.SIGKILL)
     assert poll(lambda: not look_for_leaks() and not directory.exists(), 10), look_for_leaks()
+    assert poll(lambda: not list((lab_base / "state" / "undo").iterdir()), 5)
 
 
 def poll(condition: Callable[[], bool], limit_s: float) -> bool:
@@ -189,7 +211,3 @@ def poll(condition: Callable[[], bool], limit_s: float) -> bool:
             return False
         select.select([], [], [], 0.05)
     return True
-
-
-def test_the_state_directory_is_clean(lab, lab_base: Path):
-    assert list((lab_base / "state" / "undo").iterdir()) == []

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import pytest
 
-from maul import _engine
+from maul import _engine  # noqa: TID251 - the two are compared here
 from maul.core.operation import OPERATION_DTYPE, ErrorClass, Op, Outcome
 
 

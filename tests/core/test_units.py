@@ -25,7 +25,8 @@ def test_no_sizes(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30", 30), (2.5, 2.5), ("500ms", 0.5), ("1.5m", 90), ("2 min", 120), ("1h", 3600), ("1d", 86400)]
+    ("text", "seconds"),
+    [("30", 30), (2.5, 2.5), ("500ms", 0.5), ("1.5m", 90), ("2 min", 120), ("1h", 3600), ("1d", 86400)],
 )
 def test_durations(text, seconds):
     assert units.parse_duration(text) == pytest.approx(seconds)
@@ -51,7 +52,8 @@ def test_no_rates(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "bandwidth"), [("200MB/s", 200_000_000), ("1.5 MiB/s", 1_572_864), (10, 10), ("60kB/m", 1000), ("5MB", 5_000_000)]
+    ("text", "bandwidth"),
+    [("200MB/s", 200_000_000), ("1.5 MiB/s", 1_572_864), (10, 10), ("60kB/m", 1000), ("5MB", 5_000_000)],
 )
 def test_bandwidths(text, bandwidth):
     assert units.parse_bandwidth(text) == bandwidth
@@ -63,7 +65,9 @@ def test_no_bandwidths(text):
         units.parse_bandwidth(text)
 
 
-@pytest.mark.parametrize(("text", "ratio"), [("0.1%", 0.001), ("60 %", 0.6), (1, 1), (0, 0), ("100%", 1), ("1e-6", 1e-6)])
+@pytest.mark.parametrize(
+    ("text", "ratio"), [("0.1%", 0.001), ("60 %", 0.6), (1, 1), (0, 0), ("100%", 1), ("1e-6", 1e-6)]
+)
 def test_ratios(text, ratio):
     assert units.parse_ratio(text) == pytest.approx(ratio)
 
@@ -93,7 +97,8 @@ def test_no_text_breaks_a_parser(text):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "says"), [(0.0042, "4.2 ms"), (1, "1.0 s"), (59.94, "59.9 s"), (60, "1 min"), (61, "1 min 1 s"), (600, "10 min")]
+    ("seconds", "says"),
+    [(0.0042, "4.2 ms"), (1, "1.0 s"), (59.94, "59.9 s"), (60, "1 min"), (61, "1 min 1 s"), (600, "10 min")],
 )
 def test_shown_durations(seconds, says):
     assert units.show_duration(seconds) == says

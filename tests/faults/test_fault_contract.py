@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from maul.core.clock import FakeClock
-from maul.core.errors import TargetError, UnhealedError
+from maul.core.errors import MachineError, TargetError, UnhealedError
 from maul.faults.catalogue import FAULTS
 from maul.faults.fault import Target
 from maul.faults.fault_run import FaultRun, State
@@ -168,6 +168,81 @@ def test_a_service_that_does_not_come_back_is_unhealed(stage):
     stage.host.doomed.add("volume")
     with pytest.raises(UnhealedError, match="ended at once"):
         fault.heal()
+
+
+def test_gone_alone_or_silent_alone_is_no_proof_of_a_kill(stage):
+    somebody = Target("volume-r1-1", PIDFILE, lambda: True)  # somebody else answers in its place
+    fault = FAULTS["process.kill"](somebody, stage.host, stage.clock)
+    fault.prepare()
+    fault.inject()
+    effect = fault.prove_effect()
+    assert not effect.proven and "is gone, its health answers" in effect.says
+    stage = Stage()
+    fault = FAULTS["process.kill"](stage.target, stage.host, stage.clock)
+    fault.prepare()
+    stage.deaf = True
+    effect = fault.prove_effect()
+    assert not effect.proven and "is alive, its health does not answer" in effect.says
+
+
+def test_a_kill_that_was_refused_hurt_nobody_and_counts_as_healed(stage, tmp_path):
+    """Otherwise a missing permission would end as `something is unhealed`."""
+
+    def refuse(process: ProcessId, signal_number: int) -> bool:
+        raise MachineError("not allowed")
+
+    stage.host.signal = refuse
+    fault = FAULTS["process.kill"](stage.target, stage.host, stage.clock)
+    run = FaultRun(fault, stage.target, UndoJournal(tmp_path / "j.jsonl", stage.clock), stage.clock)
+    run.prepare()
+    with pytest.raises(MachineError):
+        run.inject(30.0)
+    assert run.finish() is State.CLEAN
+    assert not run.summary().proven and run.summary().healed
+
+
+def test_a_process_that_is_still_dying_is_waited_for_and_then_restarted(stage):
+    """SIGKILL returns before the process is gone; healing at once must not find it alive and leave it at that."""
+
+    class SlowlyDying(FakeHost):
+        looks = 0
+
+        def signal(self, process: ProcessId, signal_number: int) -> bool:
+            self.looks = 3
+            return process in self.processes
+
+        def process(self, process: ProcessId):
+            if self.looks:
+                self.looks -= 1
+                if not self.looks:
+                    super().signal(process, signal.SIGKILL)
+            return super().process(process)
+
+    host = SlowlyDying(files=stage.host.files, processes=stage.host.processes, _pid_next=200)
+    fault = FAULTS["process.kill"](stage.target, host, stage.clock)
+    fault.prepare()
+    fault.inject()
+    fault.heal()
+    assert fault.prove_healed().proven
+    assert stage.victim not in host.processes
+
+
+def test_a_killed_process_that_does_not_die_is_not_healed(stage):
+    """Stuck in the kernel: it still answers, and will be gone one day."""
+    fault = FAULTS["process.kill"](stage.target, stage.host, stage.clock)
+    fault.prepare()
+    stage.host.signal = lambda *args: True
+    fault.inject()
+    fault.heal()
+    assert not fault.prove_healed().proven
+
+
+def test_a_stopped_process_whose_health_answers_is_not_healed(stage):
+    """Somebody else may answer in its place."""
+    fault = FAULTS["process.pause"](Target("volume-r1-1", PIDFILE, lambda: True), stage.host, stage.clock)
+    fault.prepare()
+    fault.inject()
+    assert not fault.prove_healed().proven
 
 
 def test_a_paused_process_that_dies_is_not_called_healed(stage):

@@ -138,9 +138,7 @@ def test_a_random_walk_of_ten_thousand_steps_never_forgets_a_harm():
             walked += 1
             legal = [act for act, states in LEGAL.items() if run.state in states]
             act = (
-                random_walk.choice(legal or ["heal"])
-                if random_walk.random() < 0.9
-                else random_walk.choice(list(LEGAL))
+                random_walk.choice(legal or ["heal"]) if random_walk.random() < 0.9 else random_walk.choice(list(LEGAL))
             )
             before = run.state
             try:

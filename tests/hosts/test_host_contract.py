@@ -64,9 +64,7 @@ def test_another_start_time_is_another_process(host, start):
     stranger = ProcessId(process.pid, process.start_ticks + 1)
     assert host.process(stranger) is None
     assert host.signal(stranger, signal.SIGKILL) is False
-    assert host.process(process) is not None, (
-        "the process with the right pid and the wrong start time was hurt"
-    )
+    assert host.process(process) is not None, "the process with the right pid and the wrong start time was hurt"
 
 
 def test_stop_and_continue_show_in_the_state(host, start):
@@ -107,9 +105,7 @@ def test_files_are_replaced_whole(host, tmp_path):
 
 def test_a_pidfile_that_cannot_be_written_starts_nothing(host, tmp_path):
     proof = tmp_path / "ran"
-    spec = SpawnSpec(
-        ("/bin/sh", "-c", f"echo ran > '{proof}'"), tmp_path, tmp_path / "log", {}, Path("/full/1.json")
-    )
+    spec = SpawnSpec(("/bin/sh", "-c", f"echo ran > '{proof}'"), tmp_path, tmp_path / "log", {}, Path("/full/1.json"))
     with pytest.raises(MachineError):
         host.spawn(spec)
     assert not proof.exists()

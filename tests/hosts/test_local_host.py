@@ -135,10 +135,11 @@ def test_a_missing_program_says_so_in_its_log_and_is_gone(tmp_path):
 
 
 def test_a_missing_working_directory_is_the_same(tmp_path):
-    spec = SpawnSpec(("/bin/true",), tmp_path / "gone", tmp_path / "log", {}, tmp_path / "pid.json")
+    spec = SpawnSpec(("/bin/echo", "ran"), tmp_path / "gone", tmp_path / "log", {}, tmp_path / "pid.json")
     process = HOST.spawn(spec)
     wait_gone(process)
-    assert "gone" in (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
+    assert "gone" in log and "ran\n" not in log, "it ran in another directory"
 
 
 def test_a_log_that_cannot_be_opened_is_an_error_with_the_programs_name(tmp_path):
@@ -151,9 +152,7 @@ def test_many_threads_spawn_at_once_and_no_gate_stays_open(tmp_path):
     processes: list[ProcessId] = []
 
     def spawn(number: int) -> None:
-        spec = SpawnSpec(
-            ("/bin/true",), tmp_path, tmp_path / f"{number}.log", {}, tmp_path / f"{number}.json"
-        )
+        spec = SpawnSpec(("/bin/true",), tmp_path, tmp_path / f"{number}.log", {}, tmp_path / f"{number}.json")
         processes.append(HOST.spawn(spec))
 
     threads = [threading.Thread(target=spawn, args=(number,)) for number in range(16)]

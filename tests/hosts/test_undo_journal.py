@@ -18,6 +18,7 @@ from maul.hosts.undo_kinds import (
     Undo,
     UndoKill,
     UndoRemove,
+    UndoSeries,
     UndoSignal,
     UndoSpawn,
     undo_from_json,
@@ -29,6 +30,7 @@ KINDS: list[Undo] = [
     UndoSignal(ProcessId(7, 99), 18),
     UndoKill(Path("/run"), 1.5),
     UndoRemove(Path("/lab"), "lab.json", ("conf", "data")),
+    UndoSeries((UndoKill(Path("/run"), 1.5), UndoRemove(Path("/lab"), "lab.json", ("conf",)))),
 ]
 
 
@@ -94,9 +96,7 @@ def test_file_and_directory_are_synced_before_record_returns(journal, monkeypatc
     assert synced == [str(journal.path)]
 
 
-@pytest.mark.parametrize(
-    "torn", [b'{"id": "x', b"{", b'{"done"', b"\xc3", b'{"id": "x"}', b"null", b"[1]", b"7"]
-)
+@pytest.mark.parametrize("torn", [b'{"id": "x', b"{", b'{"done"', b"\xc3", b'{"id": "x"}', b"null", b"[1]", b"7"])
 def test_a_torn_last_line_is_counted_and_the_next_line_stays_whole(journal, torn):
     first = journal.record("f", "a", KINDS[0])
     with journal.path.open("ab") as file:

@@ -23,13 +23,15 @@ from maul.hosts.undo import (
     Refuse,
     Send,
     Start,
+    Watch,
     act,
     decide,
     look,
+    perform,
     undo_one,
     undo_pending,
 )
-from maul.hosts.undo_kinds import UndoKill, UndoRemove, UndoSignal, UndoSpawn
+from maul.hosts.undo_kinds import UndoKill, UndoRemove, UndoSeries, UndoSignal, UndoSpawn
 
 ONE, TWO = ProcessId(11, 1), ProcessId(12, 2)
 SPEC = SpawnSpec(("weed", "volume"), Path("/home"), Path("/log"), {}, Path("/run/v.json"))
@@ -42,7 +44,7 @@ KILL, REMOVE = UndoKill(Path("/run"), 2.0), UndoRemove(Path("/lab"), "lab.json",
     ("undo", "facts", "action"),
     [
         (SPAWN, Facts(dead=(NAMED,)), Start(SPEC)),
-        (SPAWN, Facts(living=(NAMED,)), Nothing),
+        (SPAWN, Facts(living=(NAMED,)), Watch(NAMED)),
         (SPAWN, Facts(), Nothing),  # the pidfile is gone: it was taken down since
         (SPAWN, Facts(unreadable=("/run/v.json",)), Refuse),
         (SIGNAL, Facts(signal_target_lives=True), Send(ONE, signal.SIGCONT)),
@@ -106,9 +108,7 @@ def test_a_stale_pidfile_does_not_kill_whoever_has_the_pid_now(start, run_dir):
     host = LocalHost()
     process = start("mine", POLITE)
     pidfile = run_dir / "mine.json"
-    pidfile.write_text(
-        pidfile.read_text().replace(f": {process.start_ticks}", f": {process.start_ticks - 1}")
-    )
+    pidfile.write_text(pidfile.read_text().replace(f": {process.start_ticks}", f": {process.start_ticks - 1}"))
     kill = UndoKill(run_dir, 0.1)
     assert act(host, SystemClock(), decide(kill, look(host, kill)))[0]
     assert host.process(process) is not None
@@ -142,8 +142,24 @@ def test_restart_rewrites_the_pidfile_and_a_second_undo_starts_nothing(start, ru
     assert act(host, FakeClock(), decide(spawn, look(host, spawn)))[0]
     facts = look(host, spawn)
     assert facts.living[0].process != process
-    assert isinstance(decide(spawn, facts), Nothing)
+    assert perform(host, FakeClock(), spawn) == (True, f"service runs already (process {facts.living[0].process.pid})")
     host.signal(facts.living[0].process, signal.SIGKILL)
+
+
+def test_one_that_is_just_dying_is_restarted():
+    clock = FakeClock()
+
+    class Dying(FakeHost):
+        def process(self, process: ProcessId):
+            if clock.now_ns() > FakeClock().now_ns() + 10**8:
+                self.processes.pop(victim, None)
+            return super().process(process)
+
+    host = Dying()
+    victim = host.spawn(SPEC)
+    done, says = perform(host, clock, SPAWN)
+    assert done and "started again" in says
+    assert victim not in host.processes and len(host.processes) == 1
 
 
 def test_a_program_that_ends_at_once_is_not_restarted():
@@ -216,6 +232,20 @@ def test_an_interrupted_removal_can_be_finished(tmp_path, monkeypatch):
     assert undo_files(remove) is True and not remove.directory.exists()
 
 
+def test_a_series_ends_at_its_first_failure(tmp_path):
+    """A directory must not be removed under a process that could not be ended."""
+    remove = make_lab(tmp_path, "conf", "run")
+    (remove.directory / "lab.json").write_text("{}")
+    (remove.directory / "run" / "bad.json").write_text("{")
+    series = UndoSeries((UndoKill(remove.directory / "run", 0.1), remove))
+    done, says = perform(LocalHost(), FakeClock(), series)
+    assert not done and "bad.json" in says
+    assert (remove.directory / "conf").exists()
+    (remove.directory / "run" / "bad.json").unlink()
+    assert perform(LocalHost(), FakeClock(), series)[0]
+    assert [path.name for path in remove.directory.iterdir()] == ["run"]
+
+
 class TestPending:
     """The journal's pending entries, as one."""
 
@@ -272,7 +302,9 @@ class TestPending:
         entry = journal.record("pause", "a", UndoSignal(process, signal.SIGCONT))
         UndoJournal(journal.path, FakeClock()).done(entry.id)
         assert undo_one(journal, entry, host, FakeClock(), 1.0).says == "undone already"
-        assert host.sent == []
+        journal.retire()
+        assert undo_one(journal, entry, host, FakeClock(), 1.0).says == "undone already"
+        assert host.sent == [] and not journal.path.exists()
 
     def test_a_lock_held_by_another_is_told_and_the_entry_stays(self, journal):
         entry = journal.record("pause", "a", SIGNAL)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from made_records import Record, load, ns, ramp, samples_of, spoil
 
@@ -146,7 +148,17 @@ def test_a_level_without_operations_is_not_good() -> None:
     found = fold(record, P99)
     assert found.levels[1].why_not == "no operation was due in this level"
     assert (found.levels[1].p99_ms, found.levels[1].achieved_per_s, found.levels[1].error_ratio) == (0, 0, 0)
-    assert found.highest_good_per_s == 100
+    assert (found.highest_good_per_s, found.first_bad_per_s) == (100, None)  # nothing is known of 200/s
+    assert found.says == "It held 100/s, the highest rate that was measured; its limit lies above."
+
+
+def test_a_level_that_had_just_begun_is_no_evidence() -> None:
+    record = ramp([100, 200, 300])
+    record.facts[-1] = dataclasses.replace(record.facts[-1], at_ns=ns(11))  # stopped a second after it began
+    record.by_phase["ramp"][-1] = record.by_phase["ramp"][-1][:300]
+    found = fold(record, P99)
+    assert [level.offered_per_s for level in found.levels] == [100, 200]
+    assert found.highest_good_per_s == 200
 
 
 def test_a_level_without_an_end_ends_with_what_is_known() -> None:

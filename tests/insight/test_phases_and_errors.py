@@ -173,7 +173,7 @@ def test_what_the_generator_cost() -> None:
     assert found.lag_p50_ms == found.lag_p99_ms == pytest.approx(1.5, rel=0.002)
     assert (found.late, found.dropped, found.records_lost, found.bound) == (2, 4, 6, False)
     assert "15 % of its 2 cores" in found.says
-    assert "It was not the limit." in found.says
+    assert found.says.endswith("It was not the limit and had time to spare.")
 
 
 def test_the_zeros_of_a_closed_loop_do_not_flatter_the_lag() -> None:
@@ -206,6 +206,7 @@ def test_a_busy_closed_loop_and_a_late_open_one_do_not_add_up_to_a_limit() -> No
         (9.5, 1.0, [], False),  # full, but in time
         (2.0, 20.0, [], False),  # late, but idle: it waited for the target
         (2.0, 1.0, [level(bound=True)], True),
+        (2.0, 1.0, [level(bound=True).model_copy(update={"meets": True})], False),  # it was good all the same
         (2.0, 1.0, [level(bound=False)], False),
     ],
 )
@@ -262,6 +263,19 @@ def test_how_long_nothing_was_answered() -> None:
     said = tell(faulty(load(20, 100, 2), out, load(25, 100, 5)))
     assert "300 failed (30 % of 1,000), mostly connect_refused" in said
     assert said.endswith("For 3 s nothing was answered well.")
+
+
+def test_a_second_in_which_nothing_was_due_is_not_a_silent_one() -> None:
+    said = tell(faulty(load(20, 0.25, 10)))  # an operation every four seconds, all of them answered
+    assert "answered well" not in said
+
+
+def test_a_fault_that_comes_twice_is_told_twice() -> None:
+    record = faulty(load(20, 100, 10, service_ms=70))
+    record.span(EventKind.FAULT, "kill volume", 40, 45)
+    first, second = tell(record).split(" Again, ")
+    assert "during (10.0 s): p99 70" in first
+    assert "during (5.0 s): p99 5" in second
 
 
 def test_unanswered_and_unsent_are_told_apart() -> None:

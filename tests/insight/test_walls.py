@@ -74,6 +74,21 @@ def test_both_cores_with_those_who_used_them() -> None:
     assert "core0 of host lab: 74 % at 300/s, 98 % at 400/s" in found.evidence
 
 
+def test_a_machine_that_was_not_free_is_named() -> None:
+    # Of two full cores the cluster used 0.5 and the generator 0.1: 1.4, seven tenths, went elsewhere.
+    found = wall(*grow((CORE0, 1.0), (CORE1, 1.0), (service("volume"), 0.5), (MAUL, 0.1)))
+    assert found.kind == "cpu"
+    assert found.says.endswith(
+        "volume 25 %, the load generator itself 5 %, processes that are not part of this test 70 %: "
+        "the machine was not free for it"
+    )
+
+
+def test_cores_that_were_full_all_along_are_told_as_such() -> None:
+    found = wall(*[IDLE | {CORE0: 0.99, CORE1: 0.99, service("volume"): 1.9}] * 3)
+    assert "both cores of host lab were 99 % busy; it was so at the good level already; the largest" in found.says
+
+
 def test_one_full_core_among_idle_ones() -> None:
     found = wall(*grow((CORE0, 0.97)))
     assert (found.kind, found.subject) == ("cpu", "core0 of host lab")
@@ -142,6 +157,11 @@ def test_the_wall_is_what_became_full_not_what_always_was() -> None:
     assert wall(*readings).kind == "cpu"
     always = [IDLE | {DISK: 0.97}] * 3
     assert wall(*always).says.endswith("it was so at the good level already")
+
+
+def test_what_became_full_is_suspected_before_what_is_fuller() -> None:
+    two = [IDLE | {DISK: 0.99, CORE0: busy, CORE1: busy} for busy in (0.5, 0.86)]  # too few levels for a trend
+    assert wall(*two).kind == "cpu"
 
 
 def test_of_two_that_became_full_the_one_that_meets_its_cap_first() -> None:
@@ -259,6 +279,8 @@ def test_evidence_tells_waits_thieves_and_the_next_walls() -> None:
     assert "8 % of its CPU time was taken by other guests of the hypervisor" in told
     assert "12 TCP segments per second sent again on host lab" in told
     assert "by its trend disk vda of host lab is full (90 %) at 600/s" in told
+    assert "core0 of host lab is full" not in told  # it is full already: no next wall
+    assert "memory" not in told  # next to empty: no evidence
     assert len(evidence) <= 10
 
 
@@ -283,6 +305,21 @@ def test_one_odd_level_does_not_bend_the_line() -> None:
     rates = [100.0, 200.0, 300.0, 400.0, 500.0, 600.0]
     readings = [{CORE0: 0.001 * x if x != 300 else 0.9} for x in rates]
     assert found_lines(readings, rates)["core0 of host lab"] == pytest.approx(850, rel=0.03)
+
+
+def test_levels_in_which_it_was_full_do_not_bend_the_line() -> None:
+    rates = [100.0, 200.0, 300.0, 600.0, 700.0, 800.0]
+    readings = [{CORE0: min(1.0, 0.002 * x)} for x in rates]
+    assert found_lines(readings, rates)["core0 of host lab"] == pytest.approx(425)
+
+
+def test_levels_of_a_bound_generator_make_no_trend() -> None:
+    rates = [100.0, 200.0, 300.0]
+    gauges = Gauges(samples_table(samples_at([IDLE | {CORE0: 0.002 * x} for x in rates])))
+    levels = levels_at(rates)
+    assert "by its trend" in "\n".join(attribute_wall(gauges, levels, levels[1], levels[2]).evidence)
+    levels[0] = levels[0].model_copy(update={"generator_bound": True})
+    assert "by its trend" not in "\n".join(attribute_wall(gauges, levels, levels[1], levels[2]).evidence)
 
 
 def test_no_forecast_from_two_levels_from_flat_lines_or_from_one_rate() -> None:

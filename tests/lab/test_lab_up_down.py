@@ -291,6 +291,20 @@ def test_down_where_nothing_is(tmp_path):
         assert not report.found and "no lab runs" in report.says
 
 
+@pytest.mark.parametrize("marker", [None, "", "{}", '{"version": 1}'])
+def test_down_in_a_directory_of_somebody_else_removes_nothing(tmp_path, marker):
+    for name in ("data", "conf", "run"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data" / "thesis.tex").write_text("years of work")
+    (tmp_path / "run" / "settings.json").write_text("{}")
+    elsewhere = SpawnSpec(("/bin/true",), Path("/"), tmp_path / "log", {}, tmp_path / "run" / "stranger.json")
+    HOST.spawn(elsewhere)
+    if marker is not None:
+        (tmp_path / "lab.json").write_text(marker)
+    assert not cluster.down(tmp_path).found
+    assert (tmp_path / "data" / "thesis.tex").exists()
+
+
 def test_down_after_down(tmp_path):
     (tmp_path / "logs").mkdir()
     assert not cluster.down(tmp_path).found

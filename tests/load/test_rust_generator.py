@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from engine_plans import engine_plan, serving
 
-from maul._engine import Engine, Histogram, build_info
+from maul._engine import Engine, build_info  # noqa: TID251 - the binding itself is tested here
 from maul.core.errors import InternalError, TargetError
+from maul.core.histogram import Histogram
 from maul.core.operation import ErrorClass, Outcome
 from maul.load import RustGenerator
 

@@ -66,14 +66,23 @@ def test_a_restart_is_followed(machine: Machine, probe: ProcessProbe) -> None:
     machine.die(70)
     assert probe.read(T0 + S) == []
     assert probe.missing == {"volume-1": "process 70 is not running"}
-    machine.run(80, 900, cpu=5)
+    machine.run(80, 900, cpu=200_000)
     machine.is_now(80, 900)
     first = of(probe.read(T0 + 2 * S), "volume-1")
     assert "cpu_ratio" not in first, "another process's ticks say nothing"
     assert first["threads"] == 9
     assert probe.missing == {}
-    machine.run(80, 900, cpu=5 + TICKS // 2)
+    machine.run(80, 900, cpu=200_000 + TICKS // 2)
     assert of(probe.read(T0 + 3 * S), "volume-1")["cpu_ratio"] == 1.0
+
+
+def test_a_restart_between_two_readings_gives_no_rate(machine: Machine, probe: ProcessProbe) -> None:
+    machine.run(70, 500, cpu=100)
+    machine.is_now(70, 500)
+    probe.read(T0)
+    machine.run(80, 900, cpu=200_000)
+    machine.is_now(80, 900)
+    assert "cpu_ratio" not in of(probe.read(T0 + S), "volume-1")
 
 
 def test_a_recycled_pid_is_somebody_else(machine: Machine, probe: ProcessProbe) -> None:

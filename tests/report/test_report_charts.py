@@ -110,3 +110,21 @@ def test_a_capacity_with_an_unmeasured_level_is_drawn():
     capacity = full_run(scale=0.05)[1].capacity
     levels = [capacity.levels[0].model_copy(update={"p99_ms": NAN, "offered_per_s": 0.0, "achieved_per_s": 0.0})]
     assert capacity_chart(capacity.model_copy(update={"levels": levels, "highest_good_per_s": None})) is not None
+
+
+def strip_bars(strip):
+    return next(r for r in strip.renderers if "kind" in r.data_source.data).data_source.data
+
+
+def test_the_guard_has_a_lane_below_all_faults():
+    bars = strip_bars(
+        timeline(time_axis(GRID, (Band("phase", "p", 0, 4), fault(1, 2)), (Mark("stop", 3.0, "too many errors"),)))
+    )
+    assert bars["kind"] == ["phase", "fault", "guard"]
+    assert np.floor(bars["top"]).tolist() == [0, 1, 2]
+    assert bars["says"][-1] == "too many errors"
+
+
+def test_a_name_knows_where_its_band_ends_and_where_its_room_ends():
+    names = time_axis(GRID, (fault(1, 2), fault(3, 4)), ()).name_source.data
+    assert (names["end"], names["until"][0]) == ([2, 4], 3)

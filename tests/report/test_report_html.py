@@ -11,6 +11,7 @@ from report_record import RUN_ID, T0_NS, FakeRun, make_operations, ns
 from report_synthetic import bare_summary, full_run
 
 from maul import report
+from maul.core.errors import MachineError
 from maul.core.event import Edge, Event, EventKind
 from maul.core.histogram import LatencyRow
 from maul.core.sample import Sample
@@ -227,3 +228,12 @@ def test_a_real_record_becomes_two_files_beside_it(tmp_path):
     assert 'id="chart-latency"' in text
     assert 'id="chart-cpu"' in text
     assert (run.path / "junit.xml").read_text(encoding="utf-8").startswith("<testsuites>")
+
+
+def test_a_disk_that_refuses_is_told_in_one_message_and_the_old_report_stays(tmp_path):
+    (tmp_path / "report.html").write_text("old", encoding="utf-8")
+    (tmp_path / ".report.html.new").mkdir()  # stands in the way, as a full disk would
+    with pytest.raises(MachineError, match="cannot be written") as caught:
+        report.write(FakeRun(path=tmp_path), bare_summary())
+    assert "maul report" in caught.value.cure
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "old"

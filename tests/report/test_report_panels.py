@@ -60,7 +60,7 @@ def test_one_missed_reading_of_a_jittery_sensor_is_a_gap_too():
 
 def test_readings_outside_of_the_run_and_broken_ones_are_left_out():
     grid = Grid.over(10 * 10**9, 12 * 10**9)
-    laid = on_grid(grid, np.array([5.0, 10.5, 11.5, 99.0]), np.array([1.0, np.nan, 3.0, 1.0]))
+    laid = on_grid(grid, np.array([5.0, 10.5, 11.4, 11.5, 99.0]), np.array([1.0, np.nan, np.nan, 3.0, 1.0]))
     assert np.isnan(laid[[0, 2]]).all()
     assert laid[1] == 3.0
 
@@ -110,6 +110,11 @@ def test_a_process_that_never_had_a_reading_has_no_line():
 def test_subjects_of_several_hosts_carry_the_name_of_their_host():
     rows = [(ns(1), host, "disk", "busy_ratio", "vda", 0.1) for host in ("h1", "h2")]
     assert [line.label for line in panels_of(rows)["disk-busy"].lines] == ["h1 vda", "h2 vda"]
+
+
+def test_hosts_are_not_named_where_the_subjects_differ_anyway():
+    rows = [(ns(1), host, "disk", "busy_ratio", disk, 0.1) for host, disk in (("h1", "vda"), ("h2", "vdb"))]
+    assert [line.label for line in panels_of(rows)["disk-busy"].lines] == ["vda", "vdb"]
 
 
 def test_a_subject_keeps_its_colour_over_reads_and_writes():
@@ -172,10 +177,11 @@ def test_guard_actions_are_marked():
             "kind": ["guard"],
             "edge": ["instant"],
             "name": ["slow down"],
-            "says": [""],
+            "says": ["why"],
             "details": ["{}"],
         },
         schema=SCHEMAS["events"],
     )
     (mark,) = marks(bare_summary(), table)
     assert (mark.label, mark.at_s) == ("slow down", 4.0)
+    assert mark.says == "why"

@@ -5,7 +5,8 @@ from report_synthetic import bare_summary, full_run
 
 from maul.core.summary import AuditSummary, Check, Ending, ErrorCount, Finding, Level
 from maul.core.verdict import Verdict
-from maul.report.sections import FINDINGS_SHOWN_MAX, build
+from maul.report.sections import build
+from maul.report.trouble import FINDINGS_SHOWN_MAX
 from maul.report.view import Page, longest_load_phase
 
 
@@ -175,3 +176,52 @@ def test_a_level_of_no_length_and_no_operations_is_drawn(summary):
 def test_checks_without_a_phase_speak_of_the_whole_run():
     page = build(bare_summary(checks=[Check(name="c", verdict=Verdict.PASS, says="s")]))
     assert section(page, "checks").tables[0].bodies[0].rows[0][2].text == "whole run"
+
+
+def test_a_percentile_of_too_few_operations_is_drawn_faint(summary):
+    few = summary.phases[0].latency[0]
+    few = few.model_copy(
+        update={
+            "latency": few.latency.model_copy(update={"count": 99}),
+            "service": few.service.model_copy(update={"count": 1000}),
+        }
+    )
+    page = build(bare_summary(phases=[summary.phases[0].model_copy(update={"latency": [few]})]))
+    row = section(page, "latency").tables[1].bodies[0].rows[0]
+    assert [cell.tone for cell in row[2:]] == ["", "", "faint", "faint", "", "", "", "", "", ""]
+    assert "99 operations" in row[4].hint
+
+
+def test_what_a_deleted_object_answers_in_the_audit_stands_apart_and_is_not_red(summary):
+    missing = ErrorCount(
+        phase="audit", op="get", outcome="fail", error_class="no_such_key", count=790, first_ns=1, last_ns=2
+    )
+    phases = [phase.model_copy(update={"fail": 790}) if phase.name == "audit" else phase for phase in summary.phases]
+    page = build(summary.model_copy(update={"errors": [*summary.errors, missing], "phases": phases}))
+    served, later = section(page, "errors").tables[0].bodies
+    assert "NO_SUCH_KEY" not in str(served.rows)
+    assert [row[0].text for row in later.rows] == ["NO_SUCH_KEY"]
+    fails = {row[0].text: row[6].tone for row in section(page, "latency").tables[0].bodies[0].rows}
+    assert (fails["audit"], fails["ramp"]) == ("", "bad")
+
+
+def test_the_operations_of_the_overview_are_those_of_customers(summary):
+    served = sum(phase.offered for phase in summary.phases if phase.name not in ("audit", "clean-up"))
+    tile = next(tile for tile in build(summary).tiles if tile.label == "Operations")
+    assert int("".join(filter(str.isdigit, tile.value))) == served
+
+
+def test_the_latency_of_the_overview_is_of_a_kind_with_enough_operations(summary):
+    steady = next(phase for phase in summary.phases if phase.name == "steady")
+    slow, *rest = steady.latency
+    rare = slow.model_copy(
+        update={"op": "multipart", "latency": slow.latency.model_copy(update={"count": 3, "p99": 9e9})}
+    )
+    phases = [steady.model_copy(update={"latency": [rare, *rest]})]
+    assert "MULTIPART" not in build(summary.model_copy(update={"phases": phases})).tiles[2].says
+
+
+def test_the_wall_is_not_told_twice(summary):
+    capacity = summary.capacity.model_copy(update={"says": f"It gave: {summary.capacity.wall.says}"})
+    facts = dict(section(build(summary.model_copy(update={"capacity": capacity})), "capacity").facts)
+    assert facts["The wall"] == "cpu, all cores, at 98 %"

@@ -67,7 +67,7 @@ def test_a_hostile_key_cannot_drive_the_terminal(summary):
     text = shown(summary.model_copy(update={"audit": summary.audit.model_copy(update={"findings": [finding]})}))
     assert "\x1b" not in text
     assert "\x07" not in text
-    assert "[red]k[/red]" in text
+    assert r"\x1b]0;owned\x07\x1b[2J[red]k[/red]" in text
 
 
 def test_findings_beyond_the_first_are_counted(summary):

@@ -272,8 +272,10 @@ def test_another_error_never_makes_a_bucket(server: S3Server) -> None:
 
 
 class Objects:
-    def __init__(self, server: S3Server, *, refuse: str = "", other_bytes: bool = False) -> None:
-        self.refuse, self.other_bytes = refuse, other_bytes
+    """A store that refuses one method, or whose every so-many-th PUT has never heard of the bucket at first."""
+
+    def __init__(self, server: S3Server, *, refuse: str = "", other_bytes: bool = False, blind: int = 0) -> None:
+        self.refuse, self.other_bytes, self.blind = refuse, other_bytes, blind
         self.kept: set[str] = set()
         server.answer = self._answer
 
@@ -281,6 +283,9 @@ class Objects:
         if method == self.refuse:
             return 403, {}, error("AccessDenied")
         if method == "PUT":
+            self.blind -= 1
+            if self.blind >= 0 and self.blind % 3 == 0:
+                return 404, {}, error("NoSuchBucket")
             self.kept.add(path)
             return 200, {}, b""
         if method == "DELETE":
@@ -295,7 +300,7 @@ def test_an_object_there_and_gone(server: S3Server) -> None:
     store = Objects(server)
     preflight_object(client_of(server), "bench", "maul/r1/")
     assert store.kept == set()
-    assert [method for method, _ in server.requests] == ["PUT", "GET", "DELETE"]
+    assert [method for method, _ in server.requests] == ["PUT", "GET", "DELETE"] * 5
     assert {path for _, path in server.requests} == {"/bench/maul/r1/preflight"}
 
 
@@ -305,6 +310,24 @@ def test_the_operation_that_is_not_allowed_is_named(server: S3Server, refuse: st
     with pytest.raises(CampaignError, match=f"may not {refuse} "):
         preflight_object(client_of(server), "bench", "maul/r1/")
     assert len(store.kept) == left
+
+
+def test_a_gateway_that_has_not_heard_of_the_bucket_yet(server: S3Server) -> None:
+    Objects(server, blind=7)
+    preflight_object(client_of(server), "bench", "maul/r1/", clock=FakeClock())
+    puts = [method for method, _ in server.requests].count("PUT")
+    assert puts == 7 + 5
+
+
+def test_a_gateway_that_never_hears_of_the_bucket(server: S3Server) -> None:
+    Objects(server, blind=10**9)
+    with pytest.raises(TargetError, match="still unknown now and then after 1 s"):
+        preflight_object(client_of(server), "bench", "maul/r1/", clock=FakeClock(), settle_s=1.0)
+    server.requests.clear()
+    server.fail(404, "NoSuchBucket")
+    with pytest.raises(CampaignError, match="the bucket does not exist"):
+        preflight_object(client_of(server), "gone", "maul/r1/", settle_s=0)
+    assert len(server.requests) == 1
 
 
 def test_other_bytes_than_were_written(server: S3Server) -> None:

@@ -10,7 +10,8 @@ from maul.core.errors import CampaignError, InternalError, TargetError
 from maul.s3.client import make_client
 from maul.s3.credentials import Credentials
 from maul.s3.endpoint import Endpoint
-from maul.s3.removal import abort_uploads, delete_keys, remove_bucket
+from maul.s3.preflight import remove_bucket
+from maul.s3.removal import abort_uploads, delete_keys
 
 
 @pytest.fixture

@@ -97,6 +97,12 @@ def test_a_refused_write_leaves_no_trace_and_is_remembered() -> None:
     assert known.tolist() == [True, True, False]
 
 
+def test_a_server_error_is_no_proof_of_a_refusal() -> None:
+    ops = operations([Change(1, 2, 7), Change(3, 4, 8, FAIL), Change(3, 4, 9, FAIL), Change(3, 4, None, FAIL)])
+    ops["status"] = [200, 503, 499, 500]
+    assert acceptable(Ledger.from_operations(ops)) == {7, 8, None}
+
+
 def test_a_dropped_write_was_never_sent() -> None:
     assert len(Ledger.from_operations(operations([Change(1, 2, 7, DROPPED)])).keys) == 0
 

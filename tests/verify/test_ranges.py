@@ -41,6 +41,7 @@ def test_covers_every_key_within_the_bound(base: set[int], ephemeral: set[int], 
     regions = bool(base) + bool(ephemeral)
     assert len(ranges) <= max(most, regions)
     covered = [(int(r.region) << REGION_SHIFT) + r.start + i for r in ranges for i in range(r.count)]
+    assert all(r.count >= 1 for r in ranges)
     assert wanted <= set(covered)
     assert len(covered) == len(set(covered))
     assert all((int(r.region) << REGION_SHIFT | r.start) in wanted for r in ranges)

@@ -78,6 +78,16 @@ def test_windows_in_which_the_site_promises_nothing() -> None:
     assert counts(seen(TWICE, corrupt, excused_ns=[(150, 250)])) == {"corrupt": 1}
 
 
+def test_a_declared_lag_excuses_only_what_is_younger() -> None:
+    behind = [read(5, start=start, end=start + 5) for start in (50, 90, 200)]  # acknowledged at 40
+    assert counts(seen(TWICE, *behind, lag_ns=49)) == {"stale": 2, "excused": 1}
+    assert counts(seen(TWICE, *behind, lag_ns=50)) == {"stale": 1, "excused": 2}
+    assert counts(seen(TWICE, *behind, lag_ns=10**18)) == {"excused": 3}
+    absent = [read(None, start=start, end=start + 5) for start in (50, 200)]
+    assert counts(seen(TWICE, *absent, lag_ns=100)) == {"missing": 1, "excused": 1}
+    assert counts(seen(TWICE, read(9, start=50), lag_ns=100)) == {"phantom": 1}
+
+
 def test_errors_and_reads_of_nothing_are_not_counted() -> None:
     errors = [read(error=e, start=100, end=101, status=0) for e in (ErrorClass.TIMEOUT, ErrorClass.STOPPED)]
     assert seen(TWICE, *errors).reads == 0

@@ -45,7 +45,9 @@ fn refused(error: EngineError) -> PyErr {
 
 impl Engine {
     fn core(&self) -> PyResult<&Core> {
-        self.core.as_ref().ok_or_else(|| PyRuntimeError::new_err("the engine is gone"))
+        self.core
+            .as_ref()
+            .ok_or_else(|| PyRuntimeError::new_err("the engine is gone"))
     }
 }
 
@@ -112,7 +114,9 @@ impl Engine {
 
     fn join(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         if !(0.0..=JOIN_S_MAX).contains(&timeout_s) {
-            return Err(PyValueError::new_err(format!("a timeout lies between 0 and {JOIN_S_MAX} s, not {timeout_s}")));
+            return Err(PyValueError::new_err(format!(
+                "a timeout lies between 0 and {JOIN_S_MAX} s, not {timeout_s}"
+            )));
         }
         let core = self.core()?;
         Ok(py.detach(|| core.join(Duration::from_secs_f64(timeout_s))))
@@ -136,8 +140,14 @@ fn status_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyD
         dict.set_item(name, status.counters.get(counter))?;
     }
     dict.set_item("versions_used", status.counters.get(Counter::VersionsUsed))?;
-    dict.set_item("cpu_seconds", status.counters.get(Counter::CpuNs) as f64 / 1e9)?;
-    dict.set_item("last_error", status.examples.last().map_or("", |(_, text)| text))?;
+    dict.set_item(
+        "cpu_seconds",
+        status.counters.get(Counter::CpuNs) as f64 / 1e9,
+    )?;
+    dict.set_item(
+        "last_error",
+        status.examples.last().map_or("", |(_, text)| text),
+    )?;
     let (errors, examples) = (PyDict::new(py), PyDict::new(py));
     for class in ErrorClass::ALL {
         let count = status.counters.errors[class.slot()];

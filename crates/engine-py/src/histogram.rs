@@ -43,7 +43,9 @@ impl Histogram {
 
     fn percentile(&self, p: f64) -> PyResult<u64> {
         if !(0.0..=100.0).contains(&p) {
-            return Err(PyValueError::new_err(format!("a percentile lies between 0 and 100, not {p}")));
+            return Err(PyValueError::new_err(format!(
+                "a percentile lies between 0 and 100, not {p}"
+            )));
         }
         Ok(self.hdr.percentile(p))
     }

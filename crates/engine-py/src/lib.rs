@@ -4,6 +4,7 @@ mod engine;
 mod histogram;
 
 use maul_engine::operation::{ErrorClass, Op, Outcome, OPERATION_RECORD_BYTES};
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -20,12 +21,24 @@ fn names(py: Python<'_>, table: &[(u8, &'static str)]) -> PyResult<Py<PyDict>> {
 fn build_info(py: Python<'_>) -> PyResult<Py<PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("version", env!("CARGO_PKG_VERSION"))?;
-    dict.set_item("profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
+    dict.set_item(
+        "profile",
+        if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        },
+    )?;
     Ok(dict.unbind())
 }
 
 #[pymodule]
 fn _engine(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
+    if cfg!(debug_assertions) {
+        let text =
+            c"maul._engine is a debug build: its numbers mean nothing; build it with --release";
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)?;
+    }
     module.add_class::<engine::Engine>()?;
     module.add_class::<histogram::Histogram>()?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;

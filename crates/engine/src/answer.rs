@@ -1,8 +1,8 @@
 //! The answer to one request, as far as an operation cares: status, a bounded piece of text, or a verified body.
 
 use crate::body::{BodyVerdict, Verifier};
-use crate::outcome;
 use crate::operation::ErrorClass;
+use crate::outcome;
 use crate::wire::http1::{Head, Sink};
 
 /// Most bytes of a text that are kept; S3 errors and upload results fit easily.
@@ -10,6 +10,7 @@ pub const TEXT_BYTES_MAX: usize = 8 * 1024;
 
 /// What is done with the body of a good answer.
 #[derive(Debug, Default)]
+#[allow(clippy::large_enum_variant)] // a box would be an allocation for every body
 pub enum Reader {
     /// Its first bytes are kept as text.
     #[default]

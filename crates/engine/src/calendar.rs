@@ -11,7 +11,12 @@ struct Entry {
     listed: bool,
 }
 
-const UNLISTED: Entry = Entry { deadline_ns: 0, before: NONE, behind: NONE, listed: false };
+const UNLISTED: Entry = Entry {
+    deadline_ns: 0,
+    before: NONE,
+    behind: NONE,
+    listed: false,
+};
 
 /// Deadlines of one kind, the next one in front.
 #[derive(Debug)]
@@ -23,7 +28,11 @@ pub struct Calendar {
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self { entries: Vec::new(), front: NONE, back: NONE }
+        Self {
+            entries: Vec::new(),
+            front: NONE,
+            back: NONE,
+        }
     }
 }
 
@@ -34,7 +43,12 @@ impl Calendar {
         if self.entries.len() <= slot as usize {
             self.entries.resize(slot as usize + 1, UNLISTED);
         }
-        self.entries[slot as usize] = Entry { deadline_ns, before: self.back, behind: NONE, listed: true };
+        self.entries[slot as usize] = Entry {
+            deadline_ns,
+            before: self.back,
+            behind: NONE,
+            listed: true,
+        };
         match self.back {
             NONE => self.front = slot,
             back => self.entries[back as usize].behind = slot,
@@ -44,7 +58,12 @@ impl Calendar {
 
     /// Forgets the deadline of a slot, if it has one.
     pub fn clear(&mut self, slot: u32) {
-        let Some(entry) = self.entries.get(slot as usize).copied().filter(|entry| entry.listed) else {
+        let Some(entry) = self
+            .entries
+            .get(slot as usize)
+            .copied()
+            .filter(|entry| entry.listed)
+        else {
             return;
         };
         match entry.before {
@@ -60,7 +79,9 @@ impl Calendar {
 
     /// The next deadline.
     pub fn next_ns(&self) -> Option<u64> {
-        self.entries.get(self.front as usize).map(|entry| entry.deadline_ns)
+        self.entries
+            .get(self.front as usize)
+            .map(|entry| entry.deadline_ns)
     }
 
     /// Takes the slot whose deadline has come, if there is one.
@@ -94,7 +115,10 @@ mod tests {
         assert_eq!(calendar.expired(150), Some(0));
         assert_eq!(calendar.expired(150), None);
         assert_eq!(calendar.expired(200), Some(3));
-        assert_eq!((calendar.next_ns(), calendar.expired(u64::MAX)), (None, None));
+        assert_eq!(
+            (calendar.next_ns(), calendar.expired(u64::MAX)),
+            (None, None)
+        );
         calendar.set(5, 300);
         assert_eq!(calendar.expired(300), Some(5));
     }

@@ -10,7 +10,9 @@ pub const NS_PER_MS: u64 = 1_000_000;
 fn read_ns(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     // Neither clock is ever negative on a running machine.
-    (time.tv_sec as u64).wrapping_mul(NS_PER_S).wrapping_add(time.tv_nsec as u64)
+    (time.tv_sec as u64)
+        .wrapping_mul(NS_PER_S)
+        .wrapping_add(time.tv_nsec as u64)
 }
 
 /// A clock anchored once; all shards of an engine carry the same copy.
@@ -23,7 +25,9 @@ impl Clock {
     /// Anchors the monotonic clock to the wall clock of this moment.
     pub fn anchored() -> Self {
         let monotonic = read_ns(ClockId::Monotonic);
-        Self { offset_ns: read_ns(ClockId::Realtime).wrapping_sub(monotonic) }
+        Self {
+            offset_ns: read_ns(ClockId::Realtime).wrapping_sub(monotonic),
+        }
     }
 
     /// Unix time in nanoseconds.

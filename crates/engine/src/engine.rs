@@ -118,17 +118,24 @@ impl Engine {
     /// [`EngineError::Plan`] with every problem that was found.
     pub fn new(plan_json: &str) -> Result<Self, EngineError> {
         let plan = Plan::parse(plan_json).map_err(|error| EngineError::Plan(error.to_string()))?;
-        let (targets, problems): (Vec<_>, Vec<_>) =
-            plan.endpoints.iter().map(Target::of).partition(Result::is_ok);
+        let (targets, problems): (Vec<_>, Vec<_>) = plan
+            .endpoints
+            .iter()
+            .map(Target::of)
+            .partition(Result::is_ok);
         if !problems.is_empty() {
             let lines: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
             return Err(EngineError::Plan(lines.join("\n")));
         }
         // A shard without a connection of its own, or without work of its own, would only lose its part.
-        let shards = [plan.limits.connections, plan.limits.in_flight, concurrency(&plan)]
-            .into_iter()
-            .fold(u64::from(plan.shards), u64::min)
-            .max(1);
+        let shards = [
+            plan.limits.connections,
+            plan.limits.in_flight,
+            concurrency(&plan),
+        ]
+        .into_iter()
+        .fold(u64::from(plan.shards), u64::min)
+        .max(1);
         Ok(Self {
             plan: Arc::new(plan),
             targets: targets.into_iter().filter_map(Result::ok).collect(),
@@ -137,7 +144,10 @@ impl Engine {
             shards,
             start_ns: AtomicU64::new(0),
             end_ns: Arc::new(AtomicU64::new(0)),
-            threads: Mutex::new(Threads { handles: Vec::new(), started: false }),
+            threads: Mutex::new(Threads {
+                handles: Vec::new(),
+                started: false,
+            }),
             examples: Mutex::default(),
         })
     }
@@ -149,7 +159,9 @@ impl Engine {
     pub fn start(&self) -> Result<(), EngineError> {
         let mut threads = lock(&self.threads);
         if threads.started {
-            return Err(EngineError::State("the engine was started before; make a new one for every run".into()));
+            return Err(EngineError::State(
+                "the engine was started before; make a new one for every run".into(),
+            ));
         }
         threads.started = true;
         raise_descriptors(self.plan.limits.connections + DESCRIPTORS_SPARE);
@@ -157,11 +169,20 @@ impl Engine {
         self.start_ns.store(start_ns, Relaxed);
         self.renew();
         for index in 0..self.shards {
-            match self.launch(Seat { index, count: self.shards }, start_ns) {
+            match self.launch(
+                Seat {
+                    index,
+                    count: self.shards,
+                },
+                start_ns,
+            ) {
                 Ok(handle) => threads.handles.push(handle),
                 Err(error) => {
-                    self.shared.command(Order::Abort, "internal: a shard could not be started");
-                    return Err(EngineError::State(format!("shard {index} could not be started: {error}")));
+                    self.shared
+                        .command(Order::Abort, "internal: a shard could not be started");
+                    return Err(EngineError::State(format!(
+                        "shard {index} could not be started: {error}"
+                    )));
                 }
             }
         }
@@ -169,34 +190,51 @@ impl Engine {
     }
 
     fn launch(&self, seat: Seat, start_ns: u64) -> std::io::Result<JoinHandle<()>> {
-        let (plan, targets, shared) = (self.plan.clone(), self.targets.clone(), self.shared.clone());
+        let (plan, targets, shared) =
+            (self.plan.clone(), self.targets.clone(), self.shared.clone());
         let (clock, end_ns) = (self.clock, self.end_ns.clone());
-        std::thread::Builder::new().name(format!("maul-shard-{}", seat.index)).spawn(move || {
-            settle(&plan, seat.index);
-            let run = || Shard::new(plan, targets, shared.clone(), clock, seat, start_ns)?.run();
-            let ended = std::panic::catch_unwind(AssertUnwindSafe(run));
-            let trouble = match ended {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(format!("internal: the poll loop of shard {} failed: {error}", seat.index)),
-                Err(_) => Some(format!("internal: shard {} panicked", seat.index)),
-            };
-            if let Some(trouble) = trouble {
-                shared.command(Order::Abort, &trouble);
-            }
-            end_ns.fetch_max(clock.now_ns(), Relaxed);
-        })
+        std::thread::Builder::new()
+            .name(format!("maul-shard-{}", seat.index))
+            .spawn(move || {
+                settle(&plan, seat.index);
+                let run =
+                    || Shard::new(plan, targets, shared.clone(), clock, seat, start_ns)?.run();
+                let ended = std::panic::catch_unwind(AssertUnwindSafe(run));
+                let trouble = match ended {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(format!(
+                        "internal: the poll loop of shard {} failed: {error}",
+                        seat.index
+                    )),
+                    Err(_) => Some(format!("internal: shard {} panicked", seat.index)),
+                };
+                if let Some(trouble) = trouble {
+                    shared.command(Order::Abort, &trouble);
+                }
+                end_ns.fetch_max(clock.now_ns(), Relaxed);
+            })
     }
 
     /// A snapshot of the counters, at most a few hundredths of a second old.
     pub fn status(&self) -> Status {
+        // Asked first: the counters of an engine that is done are final.
+        let done = self.is_done();
         let mut counters = Counters::default();
         for published in &self.shared.published {
             counters.merge(&published.load());
         }
-        let phase = self.phase(&counters);
+        let phase = self.phase(done, &counters);
         let start_ns = self.start_ns.load(Relaxed);
-        let until_ns = if phase == Phase::Done { self.end_ns.load(Relaxed) } else { self.clock.now_ns() };
-        let elapsed_ns = if start_ns == 0 { 0 } else { until_ns.saturating_sub(start_ns) };
+        let until_ns = if phase == Phase::Done {
+            self.end_ns.load(Relaxed)
+        } else {
+            self.clock.now_ns()
+        };
+        let elapsed_ns = if start_ns == 0 {
+            0
+        } else {
+            until_ns.saturating_sub(start_ns)
+        };
         let mut stop_reason = self.shared.reason();
         if phase == Phase::Done && stop_reason.is_empty() {
             stop_reason.push_str("completed");
@@ -210,13 +248,14 @@ impl Engine {
         }
     }
 
-    fn phase(&self, counters: &Counters) -> Phase {
-        let threads = lock(&self.threads);
-        if !threads.started {
-            Phase::Ready
-        } else if threads.handles.iter().all(JoinHandle::is_finished) {
+    fn phase(&self, done: bool, counters: &Counters) -> Phase {
+        if done {
             Phase::Done
-        } else if self.shared.order() != Order::Run || counters.get(Counter::Draining) == self.shards {
+        } else if !lock(&self.threads).started {
+            Phase::Ready
+        } else if self.shared.order() != Order::Run
+            || counters.get(Counter::Draining) == self.shards
+        {
             Phase::Draining
         } else {
             Phase::Running
@@ -257,19 +296,27 @@ impl Engine {
 
     /// Takes the operation records kept so far, packed as `OPERATION_DTYPE` lays them out; one batch per shard.
     pub fn take_operations(&self) -> Vec<Vec<u8>> {
-        self.shared.mailboxes.iter().map(|mailbox| std::mem::take(&mut lock(mailbox).records)).collect()
+        self.shared
+            .mailboxes
+            .iter()
+            .map(|mailbox| std::mem::take(&mut lock(mailbox).records))
+            .collect()
     }
 
     /// Extends the lease from now on.
     pub fn renew(&self) {
         if let Some(lease_ms) = self.plan.lease_ms {
-            self.shared.lease(self.clock.now_ns() + lease_ms * NS_PER_MS);
+            self.shared
+                .lease(self.clock.now_ns() + lease_ms * NS_PER_MS);
         }
     }
 
     /// No new arrivals; what is under way may end.
     pub fn stop(&self, reason: &str) {
-        self.shared.command(Order::Stop, if reason.is_empty() { "stopped" } else { reason });
+        self.shared.command(
+            Order::Stop,
+            if reason.is_empty() { "stopped" } else { reason },
+        );
     }
 
     /// Closes all connections now; what is under way is recorded as stopped.
@@ -293,8 +340,15 @@ impl Engine {
     }
 
     fn is_done(&self) -> bool {
-        let threads = lock(&self.threads);
-        threads.started && threads.handles.iter().all(JoinHandle::is_finished)
+        let mut threads = lock(&self.threads);
+        let done = threads.started && threads.handles.iter().all(JoinHandle::is_finished);
+        if done {
+            // Joining makes everything that the shards wrote visible here.
+            for handle in threads.handles.drain(..) {
+                let _ = handle.join();
+            }
+        }
+        done
     }
 }
 
@@ -334,6 +388,15 @@ fn raise_descriptors(wanted: u64) {
     let Some(current) = limit.current.filter(|current| *current < wanted) else {
         return;
     };
-    let raised = limit.maximum.map_or(wanted, |maximum| wanted.min(maximum)).max(current);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+    let raised = limit
+        .maximum
+        .map_or(wanted, |maximum| wanted.min(maximum))
+        .max(current);
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(raised),
+            maximum: limit.maximum,
+        },
+    );
 }

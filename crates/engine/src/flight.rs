@@ -146,7 +146,11 @@ pub fn after_answer(op: Op, step: Step, parts: u32, exchange: &mut Exchange) -> 
         (Step::Part(number), ErrorClass::None) => match etag(&exchange.answer.etag) {
             Some(etag) => {
                 upload.etags.push(etag.to_owned());
-                Next::Send(if number + 1 < parts { Step::Part(number + 1) } else { Step::Complete })
+                Next::Send(if number + 1 < parts {
+                    Step::Part(number + 1)
+                } else {
+                    Step::Complete
+                })
             }
             None => Next::FinishAndAbort(ErrorClass::Protocol),
         },
@@ -160,9 +164,12 @@ fn class_of_good(op: Op, step: Step, answer: &mut Answer) -> ErrorClass {
     let right = match (op, step) {
         (Op::Put, _) | (Op::Multipart, Step::Part(_)) => matches!(answer.status, 200 | 201 | 204),
         (Op::Delete, _) => matches!(answer.status, 200 | 202 | 204),
-        (Op::List, _) => answer.status == 200 && outcome::find(&answer.text, b"<ListBucketResult").is_some(),
+        (Op::List, _) => {
+            answer.status == 200 && outcome::find(&answer.text, b"<ListBucketResult").is_some()
+        }
         (Op::Multipart, Step::Complete) => {
-            answer.status == 200 && outcome::find(&answer.text, b"<CompleteMultipartUploadResult").is_some()
+            answer.status == 200
+                && outcome::find(&answer.text, b"<CompleteMultipartUploadResult").is_some()
         }
         _ => answer.status == 200,
     };
@@ -181,17 +188,25 @@ fn upload_id(text: &[u8]) -> Option<&str> {
 
 fn etag(value: &[u8]) -> Option<&str> {
     let etag = std::str::from_utf8(value.trim_ascii()).ok()?;
-    let plain = etag.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>&".contains(&byte));
+    let plain = etag
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"<>&".contains(&byte));
     (!etag.is_empty() && etag.len() <= ETAG_BYTES_MAX && plain).then_some(etag)
 }
 
 /// The body that completes an upload.
 pub fn completion(etags: &[String], out: &mut Vec<u8>) {
     use std::io::Write;
-    out.extend_from_slice(b"<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+    out.extend_from_slice(
+        b"<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">",
+    );
     for (index, etag) in etags.iter().enumerate() {
         // Writing into memory cannot fail.
-        let _ = write!(out, "<Part><PartNumber>{}</PartNumber><ETag>{etag}</ETag></Part>", index + 1);
+        let _ = write!(
+            out,
+            "<Part><PartNumber>{}</PartNumber><ETag>{etag}</ETag></Part>",
+            index + 1
+        );
     }
     out.extend_from_slice(b"</CompleteMultipartUpload>");
 }
@@ -206,7 +221,12 @@ mod tests {
         let mut exchange = Exchange::default();
         exchange.answer.begin(Reader::Text);
         let etag = Some(etag).filter(|etag| !etag.is_empty());
-        exchange.answer.head(&Head { status, content_length: None, etag, from_s3: false });
+        exchange.answer.head(&Head {
+            status,
+            content_length: None,
+            etag,
+            from_s3: false,
+        });
         exchange.answer.body(text.as_bytes());
         exchange
     }
@@ -223,14 +243,28 @@ mod tests {
             (Op::Get, 206, "", C::Protocol),
             (Op::Put, 200, "", C::None),
             (Op::Put, 206, "", C::Protocol),
-            (Op::Put, 200, "<Error><Code>InternalError</Code></Error>", C::ErrorInOk),
+            (
+                Op::Put,
+                200,
+                "<Error><Code>InternalError</Code></Error>",
+                C::ErrorInOk,
+            ),
             (Op::Delete, 204, "", C::None),
-            (Op::Delete, 404, "<Error><Code>NoSuchKey</Code></Error>", C::NoSuchKey),
+            (
+                Op::Delete,
+                404,
+                "<Error><Code>NoSuchKey</Code></Error>",
+                C::NoSuchKey,
+            ),
             (Op::List, 200, "<ListBucketResult/>", C::None),
             (Op::List, 200, "<html/>", C::Protocol),
             (Op::Head, 404, "", C::NoSuchKey),
         ] {
-            assert_eq!(next(op, Step::Single, status, b"", text), Next::Finish(class), "{op:?} {status}");
+            assert_eq!(
+                next(op, Step::Single, status, b"", text),
+                Next::Finish(class),
+                "{op:?} {status}"
+            );
         }
     }
 
@@ -238,26 +272,59 @@ mod tests {
     fn an_upload_goes_through_its_steps() {
         let op = Op::Multipart;
         let mut exchange = answered(200, b"", "<X><UploadId> id&1 </UploadId></X>");
-        assert_eq!(after_answer(op, Step::Create, 2, &mut exchange), Next::Send(Step::Part(0)));
+        assert_eq!(
+            after_answer(op, Step::Create, 2, &mut exchange),
+            Next::Send(Step::Part(0))
+        );
         assert_eq!(exchange.upload.id, "id&1");
-        assert_eq!(next(op, Step::Part(0), 200, b"\"e\"", ""), Next::Send(Step::Part(1)));
-        assert_eq!(next(op, Step::Part(1), 200, b"\"e\"", ""), Next::Send(Step::Complete));
+        assert_eq!(
+            next(op, Step::Part(0), 200, b"\"e\"", ""),
+            Next::Send(Step::Part(1))
+        );
+        assert_eq!(
+            next(op, Step::Part(1), 200, b"\"e\"", ""),
+            Next::Send(Step::Complete)
+        );
         let done = "<CompleteMultipartUploadResult/>";
-        assert_eq!(next(op, Step::Complete, 200, b"", done), Next::Finish(ErrorClass::None));
+        assert_eq!(
+            next(op, Step::Complete, 200, b"", done),
+            Next::Finish(ErrorClass::None)
+        );
     }
 
     #[test]
     fn an_upload_that_fails_is_cleared_away() {
         use ErrorClass as C;
         let op = Op::Multipart;
-        assert_eq!(next(op, Step::Create, 503, b"", "<Error><Code>SlowDown</Code>"), Next::Finish(C::SlowDown));
-        assert_eq!(next(op, Step::Create, 200, b"", "no id"), Next::Finish(C::Protocol));
-        assert_eq!(next(op, Step::Part(0), 500, b"", ""), Next::FinishAndAbort(C::InternalError));
-        assert_eq!(next(op, Step::Part(0), 200, b"", ""), Next::FinishAndAbort(C::Protocol));
-        assert_eq!(next(op, Step::Part(0), 200, b"<a>", ""), Next::FinishAndAbort(C::Protocol));
+        assert_eq!(
+            next(op, Step::Create, 503, b"", "<Error><Code>SlowDown</Code>"),
+            Next::Finish(C::SlowDown)
+        );
+        assert_eq!(
+            next(op, Step::Create, 200, b"", "no id"),
+            Next::Finish(C::Protocol)
+        );
+        assert_eq!(
+            next(op, Step::Part(0), 500, b"", ""),
+            Next::FinishAndAbort(C::InternalError)
+        );
+        assert_eq!(
+            next(op, Step::Part(0), 200, b"", ""),
+            Next::FinishAndAbort(C::Protocol)
+        );
+        assert_eq!(
+            next(op, Step::Part(0), 200, b"<a>", ""),
+            Next::FinishAndAbort(C::Protocol)
+        );
         let error = "  <Error><Code>InternalError</Code></Error>";
-        assert_eq!(next(op, Step::Complete, 200, b"", error), Next::FinishAndAbort(C::ErrorInOk));
-        assert_eq!(next(op, Step::Complete, 200, b"", ""), Next::FinishAndAbort(C::Protocol));
+        assert_eq!(
+            next(op, Step::Complete, 200, b"", error),
+            Next::FinishAndAbort(C::ErrorInOk)
+        );
+        assert_eq!(
+            next(op, Step::Complete, 200, b"", ""),
+            Next::FinishAndAbort(C::Protocol)
+        );
         assert_eq!(next(op, Step::Abort, 500, b"", ""), Next::Nothing);
     }
 
@@ -266,6 +333,11 @@ mod tests {
         let mut out = Vec::new();
         completion(&["\"a\"".to_owned(), "\"b\"".to_owned()], &mut out);
         let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("<Part><PartNumber>1</PartNumber><ETag>\"a\"</ETag></Part><Part><PartNumber>2<"), "{text}");
+        assert!(
+            text.contains(
+                "<Part><PartNumber>1</PartNumber><ETag>\"a\"</ETag></Part><Part><PartNumber>2<"
+            ),
+            "{text}"
+        );
     }
 }

@@ -288,6 +288,9 @@ mod tests {
         histogram.record(7, 0);
         assert_eq!((histogram.count(), histogram.min()), (3, 0));
         assert!(histogram.max().abs_diff(VALUE_MAX_NS) < VALUE_MAX_NS / 1000);
+        let mut above = Histogram::new();
+        above.record(VALUE_MAX_NS + VALUE_MAX_NS / 5, 1);
+        assert_eq!(above.max(), histogram.max());
         assert_eq!(histogram.percentile(f64::NAN), 0);
         assert_eq!(histogram.percentile(-1.0), 0);
         assert_eq!(histogram.percentile(1e9), histogram.max());
@@ -313,6 +316,11 @@ mod tests {
             assert!(with(at, byte).is_err(), "byte {at}");
         }
         assert!(Histogram::from_v2(&[]).is_err());
+        // one slot with 2^54 - 1 counts
+        let mut huge = ours[..V2_HEADER_BYTES].to_vec();
+        huge[7] = 8;
+        huge.extend([0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+        assert!(Histogram::from_v2(&huge).is_err());
         assert!(Histogram::from_v2(&ours[..ours.len() - 1]).is_err());
     }
 

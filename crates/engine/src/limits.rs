@@ -52,7 +52,12 @@ struct Bucket {
 impl Bucket {
     fn new(per_s: f64, burst_min: f64, now_ns: u64) -> Self {
         let burst = (per_s * BURST_S).max(burst_min);
-        Self { per_ns: per_s / NS_PER_S as f64, burst, level: burst, filled_ns: now_ns }
+        Self {
+            per_ns: per_s / NS_PER_S as f64,
+            burst,
+            level: burst,
+            filled_ns: now_ns,
+        }
     }
 
     fn refill(&mut self, now_ns: u64) {
@@ -168,47 +173,101 @@ mod tests {
     fn idle_time_is_not_saved_up() {
         let mut budget = Budget::new(&limits(), 0, 1, 0);
         let later = 100 * NS_PER_S;
-        let at_once = (0..50).filter(|_| budget.admit(later, 1, 0) == Verdict::Go).count();
+        let at_once = (0..50)
+            .filter(|_| budget.admit(later, 1, 0) == Verdict::Go)
+            .count();
         assert_eq!(at_once, 1);
         assert_eq!(budget.admit(later + 10 * MS, 1, 0), Verdict::Go);
     }
 
     #[test]
     fn large_steps_run_into_debt_and_are_paid_off() {
-        let mut budget = Budget::new(&Limits { bytes_per_s: 1000.0, ..limits() }, 0, 1, 0);
+        let mut budget = Budget::new(
+            &Limits {
+                bytes_per_s: 1000.0,
+                ..limits()
+            },
+            0,
+            1,
+            0,
+        );
         let count = passed(&mut budget, 10, 5000);
         assert!((2..=3).contains(&count), "{count}");
     }
 
     #[test]
     fn received_bytes_count_too() {
-        let mut budget = Budget::new(&Limits { bytes_per_s: 1000.0, ..limits() }, 0, 1, 0);
+        let mut budget = Budget::new(
+            &Limits {
+                bytes_per_s: 1000.0,
+                ..limits()
+            },
+            0,
+            1,
+            0,
+        );
         assert_eq!(budget.admit(0, 1, 0), Verdict::Go);
         budget.spend_bytes(10_010);
         match budget.admit(20 * MS, 1, 0) {
-            Verdict::Wait { until_ns } => assert!(until_ns.abs_diff(10 * NS_PER_S) < 20 * MS, "{until_ns}"),
+            Verdict::Wait { until_ns } => {
+                assert!(until_ns.abs_diff(10 * NS_PER_S) < 20 * MS, "{until_ns}")
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn totals_are_never_exceeded() {
-        let mut budget = Budget::new(&Limits { requests: 7, rate_per_s: 1e9, ..limits() }, 0, 1, 0);
+        let mut budget = Budget::new(
+            &Limits {
+                requests: 7,
+                rate_per_s: 1e9,
+                ..limits()
+            },
+            0,
+            1,
+            0,
+        );
         assert_eq!(passed(&mut budget, 1, 0), 7);
-        assert_eq!(budget.admit(NS_PER_S, 1, 0), Verdict::Exhausted(Total::Requests));
-        let mut budget = Budget::new(&Limits { bytes: 10, rate_per_s: 1e9, ..limits() }, 0, 1, 0);
+        assert_eq!(
+            budget.admit(NS_PER_S, 1, 0),
+            Verdict::Exhausted(Total::Requests)
+        );
+        let mut budget = Budget::new(
+            &Limits {
+                bytes: 10,
+                rate_per_s: 1e9,
+                ..limits()
+            },
+            0,
+            1,
+            0,
+        );
         assert_eq!(budget.admit(0, 1, 11), Verdict::Exhausted(Total::Bytes));
         assert_eq!(budget.admit(0, 1, 0), Verdict::Go);
         budget.spend_bytes(100);
         assert_eq!(budget.admit(MS, 1, 0), Verdict::Exhausted(Total::Bytes));
-        let mut budget = Budget::new(&Limits { requests: 3, ..limits() }, 0, 1, 0);
+        let mut budget = Budget::new(
+            &Limits {
+                requests: 3,
+                ..limits()
+            },
+            0,
+            1,
+            0,
+        );
         assert_eq!(budget.admit(0, 4, 0), Verdict::Exhausted(Total::Requests));
     }
 
     #[test]
     fn parts_add_up() {
         for (total, shards) in [(10, 3), (2, 4), (0, 2), (7, 7)] {
-            assert_eq!((0..shards).map(|shard| part(total, shard, shards)).sum::<u64>(), total);
+            assert_eq!(
+                (0..shards)
+                    .map(|shard| part(total, shard, shards))
+                    .sum::<u64>(),
+                total
+            );
         }
     }
 }

@@ -17,7 +17,8 @@ pub fn text_of<'a>(body: &'a [u8], tag: &[u8]) -> Option<&'a [u8]> {
 
 /// Where `needle` begins in `body`.
 pub fn find(body: &[u8], needle: &[u8]) -> Option<usize> {
-    body.windows(needle.len()).position(|window| window == needle)
+    body.windows(needle.len())
+        .position(|window| window == needle)
 }
 
 /// The class of a whole answer. `from_s3`: it carries the mark of an S3 server.
@@ -80,7 +81,8 @@ mod tests {
     use super::*;
 
     fn error(code: &str) -> Vec<u8> {
-        format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>x</Message></Error>").into_bytes()
+        format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>x</Message></Error>")
+            .into_bytes()
     }
 
     #[test]
@@ -94,25 +96,55 @@ mod tests {
         assert_eq!(xml(503, "SlowDown"), C::SlowDown);
         assert_eq!(xml(503, "ServiceUnavailable"), C::SlowDown);
         assert_eq!(class_of_answer(503, b"", true), C::SlowDown);
-        assert_eq!(class_of_answer(503, b"<html>no backend</html>", false), C::GatewayError);
+        assert_eq!(
+            class_of_answer(503, b"<html>no backend</html>", false),
+            C::GatewayError
+        );
         assert_eq!(bare(429), C::Throttled);
-        assert_eq!((bare(500), bare(502), bare(504)), (C::InternalError, C::GatewayError, C::GatewayError));
-        assert_eq!((bare(501), bare(599)), (C::OtherServerError, C::OtherServerError));
-        assert_eq!((xml(404, "NoSuchKey"), bare(404)), (C::NoSuchKey, C::NoSuchKey));
-        assert_eq!((xml(404, "NoSuchBucket"), xml(404, "NoSuchUpload")), (C::NoSuchBucket, C::OtherClientError));
-        assert_eq!((xml(403, "AccessDenied"), bare(403)), (C::AccessDenied, C::AccessDenied));
+        assert_eq!(
+            (bare(500), bare(502), bare(504)),
+            (C::InternalError, C::GatewayError, C::GatewayError)
+        );
+        assert_eq!(
+            (bare(501), bare(599)),
+            (C::OtherServerError, C::OtherServerError)
+        );
+        assert_eq!(
+            (xml(404, "NoSuchKey"), bare(404)),
+            (C::NoSuchKey, C::NoSuchKey)
+        );
+        assert_eq!(
+            (xml(404, "NoSuchBucket"), xml(404, "NoSuchUpload")),
+            (C::NoSuchBucket, C::OtherClientError)
+        );
+        assert_eq!(
+            (xml(403, "AccessDenied"), bare(403)),
+            (C::AccessDenied, C::AccessDenied)
+        );
         assert_eq!(xml(403, "SignatureDoesNotMatch"), C::BadSignature);
         assert_eq!(xml(403, "InvalidAccessKeyId"), C::UnknownAccessKey);
         assert_eq!(xml(403, "RequestTimeTooSkewed"), C::ClockSkew);
-        assert_eq!((xml(400, "AuthorizationHeaderMalformed"), xml(301, "PermanentRedirect")), (C::WrongRegion, C::WrongRegion));
-        assert_eq!((bare(307), bare(400), xml(403, "Unheard")), (C::Redirect, C::OtherClientError, C::OtherClientError));
+        assert_eq!(
+            (
+                xml(400, "AuthorizationHeaderMalformed"),
+                xml(301, "PermanentRedirect")
+            ),
+            (C::WrongRegion, C::WrongRegion)
+        );
+        assert_eq!(
+            (bare(307), bare(400), xml(403, "Unheard")),
+            (C::Redirect, C::OtherClientError, C::OtherClientError)
+        );
     }
 
     #[test]
     fn codes_are_found_only_where_they_belong() {
         assert_eq!(error_code(b"<Code>NoSuchKey</Code>"), None);
         assert_eq!(error_code(b"<Error><Code>NoSuch"), None);
-        assert_eq!(error_code(b"<Error><Code> SlowDown\n</Code>"), Some(&b"SlowDown"[..]));
+        assert_eq!(
+            error_code(b"<Error><Code> SlowDown\n</Code>"),
+            Some(&b"SlowDown"[..])
+        );
         assert_eq!(error_code(b""), None);
     }
 
@@ -120,12 +152,39 @@ mod tests {
     fn writes_that_may_have_happened_are_unknown() {
         use ErrorClass as C;
         for op in [Op::Put, Op::Delete, Op::Multipart] {
-            for class in [C::Timeout, C::Reset, C::InternalError, C::GatewayError, C::ErrorInOk, C::Protocol, C::Stopped] {
-                assert_eq!(outcome_of(op, class, true), Outcome::Unknown, "{op:?} {class:?}");
-                assert_eq!(outcome_of(op, class, false), Outcome::Fail, "{op:?} {class:?}");
+            for class in [
+                C::Timeout,
+                C::Reset,
+                C::InternalError,
+                C::GatewayError,
+                C::ErrorInOk,
+                C::Protocol,
+                C::Stopped,
+            ] {
+                assert_eq!(
+                    outcome_of(op, class, true),
+                    Outcome::Unknown,
+                    "{op:?} {class:?}"
+                );
+                assert_eq!(
+                    outcome_of(op, class, false),
+                    Outcome::Fail,
+                    "{op:?} {class:?}"
+                );
             }
-            for class in [C::SlowDown, C::Throttled, C::AccessDenied, C::NoSuchKey, C::ConnectRefused, C::Redirect] {
-                assert_eq!(outcome_of(op, class, true), Outcome::Fail, "{op:?} {class:?}");
+            for class in [
+                C::SlowDown,
+                C::Throttled,
+                C::AccessDenied,
+                C::NoSuchKey,
+                C::ConnectRefused,
+                C::Redirect,
+            ] {
+                assert_eq!(
+                    outcome_of(op, class, true),
+                    Outcome::Fail,
+                    "{op:?} {class:?}"
+                );
             }
             assert_eq!(outcome_of(op, C::None, true), Outcome::Ok);
         }

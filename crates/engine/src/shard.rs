@@ -1,6 +1,8 @@
 //! One shard: one thread, one poll loop, its own connections, choices and counters. Nothing is shared on the way of a
 //! request; a few times per second the shard publishes its counters and swaps its mailbox.
 
+mod account;
+mod decide;
 mod feed;
 mod operate;
 mod slots;
@@ -9,15 +11,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::calendar::Calendar;
-use crate::clock::{thread_cpu_ns, Clock, NS_PER_MS, NS_PER_S};
+use crate::clock::{Clock, NS_PER_MS, NS_PER_S};
 use crate::flight::{Flight, Waiting};
 use crate::keyspace::{Ephemeral, KeyChooser};
 use crate::limits::{part, Budget, Verdict};
 use crate::mix::Mix;
-use crate::operation::{ErrorClass, Op, OperationRecord, Outcome, Region, OPERATION_RECORD_BYTES};
+use crate::operation::{ErrorClass, Op};
 use crate::plan::Plan;
 use crate::sizes::Sizes;
-use crate::status::{lock, Counter, Counters, Order, Shared};
+use crate::status::{Counter, Counters, Order, Shared};
 use crate::tally::Tally;
 use crate::wire::request::Encoder;
 use crate::wire::{Target, Wire};
@@ -30,10 +32,6 @@ const TURN_NS_MAX: u64 = 20 * NS_PER_MS;
 const PUBLISH_NS: u64 = 20 * NS_PER_MS;
 /// The mailbox is filled this often.
 const POST_NS: u64 = 250 * NS_PER_MS;
-/// Histograms that nobody fetched stay with the shard when this many rows wait, and go on counting there.
-const ROWS_WAITING_MAX: usize = 1024;
-/// Bytes of operation records that may wait to be fetched, over all shards.
-const RECORDS_WAITING_BYTES_MAX: usize = 256 << 20;
 
 /// Its place among the shards of an engine.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +77,7 @@ pub struct Shard {
     examples: Vec<(ErrorClass, String)>,
     example_seen: [bool; ErrorClass::COUNT],
     text: Vec<u8>,
+    scratch: decide::Scratch,
 }
 
 impl Shard {
@@ -132,6 +131,7 @@ impl Shard {
             examples: Vec::new(),
             example_seen: [false; ErrorClass::COUNT],
             text: Vec::new(),
+            scratch: decide::Scratch::default(),
             plan,
             shared,
             clock,
@@ -160,8 +160,8 @@ impl Shard {
             if self.is_done() {
                 break Ok(());
             }
-            let timeout_ns = self.next_ns(now_ns).saturating_sub(now_ns);
-            match self.wire.poller.wait(timeout_ns) {
+            let (next_ns, exact) = self.next_ns(now_ns);
+            match self.wire.poller.wait(next_ns.saturating_sub(now_ns), exact) {
                 Ok(count) => (0..count).for_each(|index| self.ready(self.wire.poller.ready(index))),
                 Err(error) => break Err(error),
             }
@@ -177,7 +177,10 @@ impl Shard {
         if now_ns >= self.shared.lease_until_ns() {
             self.shared.command(Order::Stop, "lease");
         }
-        if now_ns >= self.end_ns && self.draining_ns.is_none() && self.feed.goes_beyond(self.end_ns, now_ns) {
+        if now_ns >= self.end_ns
+            && self.draining_ns.is_none()
+            && self.feed.goes_beyond(self.end_ns, now_ns)
+        {
             self.shared.command(Order::Stop, "limit:seconds");
         }
         match self.shared.order() {
@@ -191,7 +194,10 @@ impl Shard {
         }
         // Every operation has its own deadline; this bounds those of many exchanges as well.
         let patience_ns = 2 * self.request_ns + self.connect_ns;
-        if self.draining_ns.is_some_and(|since| now_ns > since + patience_ns) {
+        if self
+            .draining_ns
+            .is_some_and(|since| now_ns > since + patience_ns)
+        {
             self.abort(now_ns);
         }
     }
@@ -200,19 +206,26 @@ impl Shard {
         self.draining_ns.is_some() && self.backlog.is_empty() && self.slots.is_quiet()
     }
 
-    /// When the loop must turn next.
-    fn next_ns(&mut self, now_ns: u64) -> u64 {
-        let mut next = now_ns + TURN_NS_MAX;
+    /// When the loop must turn next, and whether the moment counts: an arrival comes due, or a ceiling lets go.
+    fn next_ns(&mut self, now_ns: u64) -> (u64, bool) {
+        let mut pace_ns = u64::MAX;
         if self.draining_ns.is_none() {
-            next = next.min(self.feed.next_ns());
+            pace_ns = self.feed.next_ns();
         }
         if !self.backlog.is_empty() && self.hold_until_ns > now_ns {
-            next = next.min(self.hold_until_ns);
+            pace_ns = pace_ns.min(self.hold_until_ns);
         }
-        let drop_ns = self.backlog.front().map_or(u64::MAX, |waiting| waiting.due_ns + self.request_ns + 1);
+        let drop_ns = self
+            .backlog
+            .front()
+            .map_or(u64::MAX, |waiting| waiting.due_ns + self.request_ns + 1);
         let connect_ns = self.connecting.next_ns().unwrap_or(u64::MAX);
         let request_ns = self.requesting.next_ns().unwrap_or(u64::MAX);
-        next.min(drop_ns).min(connect_ns).min(request_ns)
+        let other_ns = drop_ns
+            .min(connect_ns)
+            .min(request_ns)
+            .min(now_ns + TURN_NS_MAX);
+        (pace_ns.min(other_ns), pace_ns <= other_ns)
     }
 
     /// Takes the arrivals that are due and starts what can be started.
@@ -220,15 +233,27 @@ impl Shard {
         if self.shared.order() == Order::Run {
             while let Some((number, due_ns)) = self.feed.due(now_ns.min(self.end_ns - 1)) {
                 self.counters.count(Counter::Offered);
-                self.backlog.push_back(Waiting { number, due_ns, op: self.mix.op(number) });
+                self.backlog.push_back(Waiting {
+                    number,
+                    due_ns,
+                    op: self.mix.op(number),
+                });
             }
         }
-        while self.backlog.front().is_some_and(|waiting| now_ns > waiting.due_ns + self.request_ns) {
+        while self
+            .backlog
+            .front()
+            .is_some_and(|waiting| now_ns > waiting.due_ns + self.request_ns)
+        {
             self.drop_front(ErrorClass::Backlog, now_ns);
         }
         while self.hold_until_ns <= now_ns {
-            let Some(&waiting) = self.backlog.front() else { break };
-            let Some(place) = self.slots.find() else { break };
+            let Some(&waiting) = self.backlog.front() else {
+                break;
+            };
+            let Some(place) = self.slots.find() else {
+                break;
+            };
             let flight = match self.decided {
                 Some(flight) => flight,
                 None => self.decide(waiting),
@@ -258,82 +283,6 @@ impl Shard {
         }
     }
 
-    /// The arrival in front is never sent.
-    fn drop_front(&mut self, class: ErrorClass, now_ns: u64) {
-        let Some(waiting) = self.backlog.pop_front() else { return };
-        let flight = self.decided.take();
-        if let Some(flight) = flight.filter(|flight| flight.creates) {
-            self.ephemeral.created(flight.key, false);
-        }
-        self.counters.count(Counter::Dropped);
-        self.keep(&OperationRecord {
-            due_ns: waiting.due_ns,
-            start_ns: 0,
-            first_byte_ns: 0,
-            end_ns: now_ns,
-            key: flight.map_or(0, |flight| flight.key.0),
-            version: 0,
-            bytes: 0,
-            status: 0,
-            op: flight.map_or(waiting.op, |flight| flight.op),
-            outcome: Outcome::Dropped,
-            error_class: class,
-            endpoint: 0,
-            shard: self.seat.index as u8,
-            flags: 0,
-        });
-        self.feed.freed(now_ns, false);
-    }
-
-    fn drop_backlog(&mut self, now_ns: u64) {
-        while !self.backlog.is_empty() {
-            self.drop_front(ErrorClass::Stopped, now_ns);
-        }
-    }
-
-    /// Counts and records an operation that is over.
-    fn keep(&mut self, record: &OperationRecord) {
-        self.counters.errors[record.error_class.slot()] += u64::from(record.error_class != ErrorClass::None);
-        self.tally.record(record);
-        if self.plan.record_operations {
-            record.write_to(&mut self.records);
-        }
-    }
-
-    /// Publishes the counters.
-    fn publish(&mut self) {
-        let counters = &mut self.counters;
-        counters.set(Counter::InFlight, counters.get(Counter::Started) - counters.get(Counter::Completed));
-        counters.set(Counter::Backlog, self.backlog.len() as u64);
-        counters.set(Counter::Connections, self.slots.connections() as u64);
-        counters.set(Counter::CpuNs, thread_cpu_ns());
-        counters.set(Counter::EphemeralNext, self.ephemeral.next_index());
-        counters.set(Counter::Draining, u64::from(self.draining_ns.is_some()));
-        self.shared.published[self.seat.index as usize].store(counters);
-    }
-
-    /// Hands histograms, records and examples over.
-    fn post(&mut self) {
-        let mut mailbox = lock(&self.shared.mailboxes[self.seat.index as usize]);
-        let used = std::mem::take(&mut mailbox.used_rows);
-        self.tally.give_back(used);
-        if mailbox.rows.len() < ROWS_WAITING_MAX || self.draining_ns.is_some() {
-            // The present second goes on; late answers to earlier ones come as further parts.
-            let second = if self.draining_ns.is_some() { u64::MAX } else { self.clock.now_ns() / NS_PER_S };
-            mailbox.rows.append(&mut self.tally.drain_before(second));
-        }
-        mailbox.examples.append(&mut self.examples);
-        let room = RECORDS_WAITING_BYTES_MAX / self.seat.count as usize;
-        if mailbox.records.is_empty() {
-            std::mem::swap(&mut mailbox.records, &mut self.records);
-        } else if mailbox.records.len() + self.records.len() <= room {
-            mailbox.records.extend_from_slice(&self.records);
-        } else {
-            self.counters.add(Counter::RecordsLost, (self.records.len() / OPERATION_RECORD_BYTES) as u64);
-        }
-        self.records.clear();
-    }
-
     /// Ends what has taken too long.
     fn expire(&mut self, now_ns: u64) {
         while let Some(number) = self.connecting.expired(now_ns) {
@@ -346,8 +295,14 @@ impl Shard {
 
     fn time_out(&mut self, number: u32, now_ns: u64) {
         let (class, text) = match self.slots.get(number).state {
-            State::Connecting => (ErrorClass::ConnectTimeout, "no connection within the time allowed"),
-            _ => (ErrorClass::Timeout, "no whole answer within the time allowed"),
+            State::Connecting => (
+                ErrorClass::ConnectTimeout,
+                "no connection within the time allowed",
+            ),
+            _ => (
+                ErrorClass::Timeout,
+                "no whole answer within the time allowed",
+            ),
         };
         self.end_broken(number, class, now_ns, &text);
     }
@@ -360,18 +315,14 @@ impl Shard {
                 State::Vacant => {}
                 State::Idle => self.close(number),
                 State::Connecting | State::Busy => {
-                    self.end_broken(number, ErrorClass::Stopped, now_ns, &"stopped while it was in flight");
+                    self.end_broken(
+                        number,
+                        ErrorClass::Stopped,
+                        now_ns,
+                        &"stopped while it was in flight",
+                    );
                 }
             }
-        }
-    }
-
-    /// The smallest size that a body of the plan's region can have, bytes.
-    fn size_min(&self) -> u64 {
-        match (self.plan.keyspace.region, &self.plan.multipart) {
-            (Region::Multipart, Some(multipart)) => u64::from(multipart.parts) * multipart.part_bytes,
-            (Region::Multipart, None) => 0,
-            _ => self.sizes.min(),
         }
     }
 }

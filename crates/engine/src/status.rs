@@ -64,7 +64,10 @@ impl Counter {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { values: [0; Counter::COUNT], errors: [0; ErrorClass::COUNT] }
+        Self {
+            values: [0; Counter::COUNT],
+            errors: [0; ErrorClass::COUNT],
+        }
     }
 }
 
@@ -93,7 +96,9 @@ impl Counters {
 
     /// Adds those of another shard; `EphemeralNext` is the larger one.
     pub fn merge(&mut self, other: &Self) {
-        let ephemeral = self.get(Counter::EphemeralNext).max(other.get(Counter::EphemeralNext));
+        let ephemeral = self
+            .get(Counter::EphemeralNext)
+            .max(other.get(Counter::EphemeralNext));
         for (sum, value) in self.values.iter_mut().zip(other.values) {
             *sum += value;
         }
@@ -113,7 +118,10 @@ pub struct Published {
 
 impl Default for Published {
     fn default() -> Self {
-        Self { values: [const { AtomicU64::new(0) }; Counter::COUNT], errors: [const { AtomicU64::new(0) }; ErrorClass::COUNT] }
+        Self {
+            values: [const { AtomicU64::new(0) }; Counter::COUNT],
+            errors: [const { AtomicU64::new(0) }; ErrorClass::COUNT],
+        }
     }
 }
 

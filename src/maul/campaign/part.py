@@ -7,6 +7,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+_KNOWN_SHOWN_MAX = 20
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The cure for an unknown word: the likeliest known one, else all of them.
@@ -18,7 +20,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     names = sorted(set(known))
     close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(names) or 'none'}"
+    if close:
+        return f'did you mean "{close[0]}"?'
+    more = f" and {len(names) - _KNOWN_SHOWN_MAX} more" if len(names) > _KNOWN_SHOWN_MAX else ""
+    return f"known: {', '.join(names[:_KNOWN_SHOWN_MAX]) or 'none'}{more}"
 
 
 class Part(BaseModel):

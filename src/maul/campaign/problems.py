@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from maul.campaign.part import did_you_mean
-from maul.campaign.yaml_source import KeyPath, YamlSource
+from maul.campaign.yaml_source import KeyPath, YamlSource, printable
 from maul.core.errors import CampaignError
 
 PROBLEMS_SHOWN_MAX = 50
@@ -28,7 +28,7 @@ class Problem:
 
     def line(self, source: YamlSource | None) -> str:
         """`file:line:column: path: message`."""
-        says = f"{show_path(self.path)}: {self.says}" if self.path else self.says
+        says = printable(f"{show_path(self.path)}: {self.says}" if self.path else self.says)
         if source is None:
             return says
         where = source.where(self.path) if self.at_key else source.where_value(self.path)
@@ -107,8 +107,10 @@ def _is_echo(detail: Any) -> bool:
 def _from_detail(detail: Any, data: Any) -> Problem:
     path, missing = _yaml_path(detail["loc"], data)
     kind = detail["type"]
+    if kind == "missing" and not missing:
+        return Problem(path, "needs another entry", at_key=True)
     if kind == "missing":
-        return Problem(path, f'the key "{missing or path[-1]}" is missing; add it')
+        return Problem(path, f'the key "{missing}" is missing; add it', at_key=True)
     return Problem(path, _says(kind, detail), at_key=kind == "unknown_key")
 
 
@@ -141,8 +143,10 @@ def _words(listing: str) -> list[str]:
 
 
 def _one_of(found: object, known: list[str]) -> str:
-    if isinstance(found, str):
-        return f'"{found}" is not understood ({did_you_mean(found, known)})'
+    """A word that is nearly right is repeated; any other might be a secret in the wrong place."""
+    cure = did_you_mean(found, known) if isinstance(found, str) else ""
+    if cure.startswith("did you mean"):
+        return f'"{found}" is not understood ({cure})'
     return f"expected one of: {', '.join(known)}"
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
@@ -65,6 +65,15 @@ class YamlSource:
         return str(self.folder / path)
 
 
+def printable(text: str) -> str:
+    """Text that stays on its line and cannot play tricks on a terminal.
+
+    >>> printable("a\\x1b[2J\\nb")
+    'a\\\\x1b[2J\\\\nb'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 def read_file(path: Path, noun: str = "campaign") -> YamlSource:
     """The YAML file at `path`. `noun` says in messages what it should have been."""
     where = str(path)
@@ -106,28 +115,55 @@ def parse_text(text: str, name: str, folder: Path | None = None, noun: str = "ca
     return YamlSource(name, text, data, builder.keys, builder.values, folder or Path())
 
 
+class _TooMuchError(MarkedYAMLError):
+    """A bound of ours is exceeded."""
+
+
+class _BoundedComposer(Composer):
+    """Makes the node graph, and stops where it gets too deep or too large: the plain one recurses without a limit."""
+
+    def __init__(self, loader: Any = None) -> None:
+        """For one text."""
+        super().__init__(loader)
+        self.warn_double_anchors = False  # YAML allows to use an anchor's name again
+        self._level = 0
+        self._count = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """One node with everything below it."""
+        self._level, self._count = self._level + 1, self._count + 1
+        if self._level > DEPTH_MAX or self._count > NODES_MAX:
+            deep = self._level > DEPTH_MAX
+            what = f"is nested deeper than {DEPTH_MAX}" if deep else f"has more than {NODES_MAX} values"
+            raise _TooMuchError(problem=what, problem_mark=self.parser.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        return node
+
+
 def _compose(text: str, name: str) -> Node | None:
-    """The node graph, after a bounded look at the events: the composer itself recurses without a limit."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Composer = _BoundedComposer
     try:
-        depth = 0
-        for count, event in enumerate(YAML(typ="rt", pure=True).parse(text)):
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            if depth > DEPTH_MAX or count > 2 * NODES_MAX:
-                what = f"is nested deeper than {DEPTH_MAX}" if depth > DEPTH_MAX else "has too many values"
-                raise CampaignError(what, f"{name}:{event.start_mark.line + 1}")
-        return YAML(typ="rt", pure=True).compose(text)  # type: ignore[no-any-return]
+        return yaml.compose(text)  # type: ignore[no-any-return]
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise CampaignError(
             "contains a character that YAML does not allow", f"{name}:{line}", "remove control characters"
         ) from error
+    except _TooMuchError as error:
+        raise CampaignError(str(error.problem), _marked(error, name)) from error
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         context = f" ({error.context})" if error.context and error.problem else ""
-        raise CampaignError(f"is not YAML: {error.problem or error.context}{context}", where) from error
+        what = f"is not YAML: {error.problem or error.context}{context}"
+        raise CampaignError(printable(what), _marked(error, name)) from error
     except YAMLError as error:
         raise CampaignError("is not YAML", name) from error
+
+
+def _marked(error: MarkedYAMLError, name: str) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
 
 
 class _Builder:
@@ -143,7 +179,7 @@ class _Builder:
     def build(self, node: Node, path: KeyPath) -> Any:
         self._nodes += 1
         if self._nodes > NODES_MAX:
-            raise self._refuse(node, f"has more than {NODES_MAX} values once its aliases are unfolded")
+            raise self._refuse(node, f"has more than {NODES_MAX} values, aliases unfolded")
         if any(node is outer for outer in self._open):
             raise self._refuse(node, "an alias contains itself")
         nothing = isinstance(node, ScalarNode) and not node.value and path in self.keys
@@ -186,7 +222,7 @@ class _Builder:
 
     def _refuse(self, node: Node, what: str, cure: str = "") -> CampaignError:
         place = _place(node)
-        return CampaignError(what, f"{self.name}:{place.line}:{place.column}", cure)
+        return CampaignError(printable(what), f"{self.name}:{place.line}:{place.column}", cure)
 
 
 def _place(node: Node) -> Place:

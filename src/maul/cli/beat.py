@@ -7,9 +7,11 @@ import typer
 
 from maul.cli import screen
 from maul.cli.live import Screen
+from maul.cli.report import drawn
 from maul.conduct.conductor import Order
 from maul.conduct.conductor import beat as conduct
-from maul.report import terminal, write
+from maul.core.errors import MaulError
+from maul.report import terminal
 
 
 def beat(
@@ -21,6 +23,10 @@ def beat(
     """Beat the target: fill, load, hurt, audit, clean up, judge. Ctrl-C stops within a second, heals, and reports."""
     progress = Screen(screen.ERR, quiet=quiet)
     outcome = conduct(Order(campaign=campaign, site=site, runs_root=runs), progress)
-    page = write(outcome.record, outcome.summary)
+    page: Path | None = None
+    try:
+        page = drawn(outcome.record, outcome.summary)
+    except MaulError as error:  # the verdict is told all the same
+        screen.complain(error.message)
     terminal.show(outcome.summary, screen.OUT, page)
     return outcome.summary.exit_code

@@ -7,7 +7,7 @@ import typer
 
 from maul.cli import screen
 from maul.core.clock import SystemClock
-from maul.core.errors import ExitCode
+from maul.core.errors import ExitCode, MaulError
 from maul.faults.healing import heal as heal_journal
 from maul.faults.healing import journals_in
 from maul.hosts.local import LocalHost
@@ -30,7 +30,12 @@ def heal(
         return ExitCode.PASS
     whole = True
     for path in journals:
-        result = heal_journal(path, LocalHost(), SystemClock(), force=force)
+        try:
+            result = heal_journal(path, LocalHost(), SystemClock(), force=force)
+        except MaulError as error:  # the other journals are healed all the same
+            screen.complain(error.message)
+            whole = False
+            continue
         for undone in result.healed:
             screen.say(f"healed   {undone.entry.fault} of {undone.entry.target}: {undone.says}")
         for undone in result.unhealed:
@@ -38,6 +43,11 @@ def heal(
         if result.in_use_by is not None:
             screen.say(
                 f"left     {path.name}: maul with pid {result.in_use_by.pid} still runs (--force heals it anyway)"
+            )
+        if result.damaged_lines:
+            screen.say(
+                f"damaged  {path.name}: {result.damaged_lines} lines cannot be read, so the journal stays; "
+                "look at what they name, then remove it"
             )
         whole &= result.all_healed
     return ExitCode.PASS if whole else ExitCode.UNHEALED

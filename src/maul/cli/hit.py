@@ -20,7 +20,9 @@ from maul.s3.credentials import Credentials, load_credentials
 
 
 def hit(
-    url: Annotated[str, typer.Argument(help="http(s)://host:port[/bucket]. Loopback only, until permits exist.")],
+    url: Annotated[
+        str, typer.Argument(help="http(s)://host:port, /bucket may follow. Loopback only, until permits exist.")
+    ],
     op: Annotated[OpName, typer.Option("--op", help="The operation.")] = "get",
     rate: Annotated[
         str | None, typer.Option("--rate", help="Open loop: arrivals per second, such as 500 or 500/s.")

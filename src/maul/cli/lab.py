@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from maul.cli import screen
@@ -23,7 +24,7 @@ Directory = Annotated[
 @app.command()
 def up(name: Name = "lab", directory: Directory = None) -> None:
     """Start the lab and wait until it takes writes."""
-    lab = cluster.up(name, directory, on_step=lambda says: screen.ERR.print(says, style="dim"))
+    lab = cluster.up(name, directory, on_step=screen.step)
     screen.say(f"lab {name} is up: {lab.url}\n  site: {lab.site_path}\n  end it with: maul lab down{_suffix(name)}")
 
 
@@ -36,7 +37,7 @@ def status(name: Name = "lab", directory: Directory = None) -> int:
         table.add_column(column)
     for role in roles:
         health = "[green]healthy[/]" if role.healthy else "[red]not healthy[/]"
-        table.add_row(role.role, role.name, role.host, str(role.pid or "–"), health, role.says)
+        table.add_row(role.role, role.name, role.host, str(role.pid or "–"), health, escape(role.says))
     screen.OUT.print(table)
     return ExitCode.PASS if all(role.healthy for role in roles) else ExitCode.FAIL
 

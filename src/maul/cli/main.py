@@ -1,5 +1,6 @@
 """`maul`: the verbs, and the one place where an error becomes a message and an exit code."""
 
+import io
 import os
 import sys
 import tempfile
@@ -8,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from maul import __version__
@@ -32,6 +32,9 @@ app.command("wipe")(wipe.wipe)
 app.add_typer(lab.app, name="lab")
 app.add_typer(campaign.app, name="campaign")
 
+_TYPER_INTERRUPTED = 130
+"""What Typer makes of a KeyboardInterrupt; no exit code of ours."""
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -52,21 +55,23 @@ def _root(
 def run(words: Sequence[str]) -> int:
     """Run one command line and return its exit code. Never raises."""
     try:
-        result = app(list(words), standalone_mode=False)
+        result = app(list(words), prog_name="maul", standalone_mode=False)
+        if result == _TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
         return int(result) if isinstance(result, int) else ExitCode.PASS
-    except click.ClickException as error:
-        helpless = isinstance(error, click.exceptions.NoArgsIsHelpError)
-        screen.complain(error.format_message() if helpless else f"{error.format_message()}\n  see: maul --help")
+    except typer.TyperException as error:
+        if says := error.format_message():  # without a verb, the help has been shown already
+            screen.complain(f"{says}\n  see: maul --help")
         return ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         screen.complain("interrupted")
         return ExitCode.UNKNOWN
     except MaulError as error:
         screen.complain(error.message)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output went away; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our help went away (Rich leaves by SystemExit then); there is nobody left to tell.
+        screen.silence(sys.stdout)
         return ExitCode.UNKNOWN
     except Exception as error:  # noqa: BLE001 — the last door: a bug of ours becomes one message, its trace a file
         screen.complain(_bug(error))
@@ -89,4 +94,7 @@ def _bug(error: Exception) -> str:
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter must not end a run
+            stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))

@@ -7,7 +7,9 @@ import typer
 
 from maul.cli import screen
 from maul.conduct.judge import judge
+from maul.core.summary import Summary
 from maul.record import RunReader, write_summary
+from maul.record.files import disk_error
 from maul.report import terminal, write
 
 
@@ -20,9 +22,17 @@ def report(
     reader = RunReader.open(run, runs)
     summary = judge(reader)
     write_summary(reader.path, summary)
-    page = write(reader, summary)
+    page = drawn(reader, summary)
     if json_only:
         screen.say(summary.model_dump_json(indent=2))
     else:
         terminal.show(summary, screen.OUT, page)
     return summary.exit_code
+
+
+def drawn(record: RunReader, summary: Summary) -> Path:
+    """Write the report of a run; the path of its page. MachineError when the disk refuses."""
+    try:
+        return write(record, summary)
+    except OSError as error:
+        raise disk_error(error, record.path) from error

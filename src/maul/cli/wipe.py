@@ -16,6 +16,6 @@ def wipe(
     runs: Annotated[Path, typer.Option("--runs", help="Where runs are kept.")] = Path("runs"),
 ) -> int:
     """Delete every object that the ledger of a run says it wrote, under its own prefix; nothing else is touched."""
-    wiped = remove(RunReader.open(run, runs), lambda says: screen.ERR.print(says, style="dim"))
+    wiped = remove(RunReader.open(run, runs), screen.step)
     screen.say(wiped.says)
     return ExitCode.PASS if wiped.left == 0 else ExitCode.FAIL

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from maul.conduct.listings import listings_text
 from maul.conduct.operations import WRITING_KINDS, OperationArray, operations_of_kinds
 from maul.conduct.phases import run_pass
+from maul.conduct.recorded import Text
 from maul.conduct.stage import Stage
 from maul.core.event import Edge, EventKind
 from maul.core.operation import Region
@@ -38,7 +39,7 @@ def look_again_and_list(stage: Stage, phase: PhasePlan) -> None:
             _read_range(stage, phase, keys)
         ledger, seen = _ledger_and_audit(stage)
     if phase.listing and not stage.stopped:
-        stage.writer.write_text("listings.json", listings_text(list(_listings(stage, phase))))
+        stage.writer.write_text(Text.LISTINGS, listings_text(list(_listings(stage, phase))))
 
 
 def _ledger_and_audit(stage: Stage) -> tuple[Ledger, OperationArray]:

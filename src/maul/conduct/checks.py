@@ -56,23 +56,23 @@ def objectives(facts: Facts) -> list[Check]:
 def _objective(objective: ObjectivePlan, phase: PhaseSummary | None, book: LatencyBook, name: str) -> Check:
     if phase is None:
         return Check(name=objective.name, verdict=Verdict.UNKNOWN, says=f"phase {name} did not run", phase=name)
-    if phase.offered < OPERATIONS_MIN:
-        says = f"{phase.offered} operations are too few to decide ({OPERATIONS_MIN} are needed)"
+    select = Select(phase=name, op=Op[objective.op.upper()] if objective.op is not None else None)
+    counts = book.counts(select)
+    offered, bad = sum(counts.values()), sum(counts.values()) - counts[Outcome.OK]
+    if offered < OPERATIONS_MIN:
+        what = f"{objective.op} operations" if objective.op is not None else "operations"
+        says = f"{offered} {what} are too few to decide ({OPERATIONS_MIN} are needed)"
         return Check(name=objective.name, verdict=Verdict.UNKNOWN, says=says, phase=name)
     words: list[str] = []
     kept = True
     if objective.errors_below is not None:
-        op = Op[objective.op.upper()] if objective.op is not None else None
-        counts = book.counts(Select(phase=name, op=op))
-        offered, bad = sum(counts.values()), sum(counts.values()) - counts[Outcome.OK]
-        ratio = bad / offered if offered else 1.0
+        ratio = bad / offered
         kept &= ratio < objective.errors_below
         words.append(
             f"{bad:,} of {offered:,} operations not ok ({ratio:.3%}; below {objective.errors_below:.3%} promised)"
         )
     if objective.latency_below_ms is not None and objective.percentile is not None:
-        op = Op[objective.op.upper()] if objective.op is not None else None
-        histogram = book.merged(LatencyKind.LATENCY, Select(phase=name, op=op))
+        histogram = book.merged(LatencyKind.LATENCY, select)
         if not histogram.count:
             return Check(name=objective.name, verdict=Verdict.UNKNOWN, says="no operation was answered", phase=name)
         seen_ms = percentile_ms(histogram, objective.percentile)
@@ -100,14 +100,16 @@ def durability(facts: Facts) -> list[Check]:
     """Is every acknowledged object still there, whole and current, through every gateway?"""
     if facts.audit is None:
         return [Check(name="durability", verdict=Verdict.UNKNOWN, says="no audit was made")]
-    return [audit.check(facts.audit)]
+    phase = next((phase.name for phase in facts.plan.phases if phase.kind == "audit"), "")
+    return [audit.check(facts.audit).model_copy(update={"name": "durability", "phase": phase})]
 
 
 def reads_true(facts: Facts) -> list[Check]:
     """Did any read during the load return what was never written, or the past?"""
     if facts.reads is None:
         return [Check(name="reads-true", verdict=Verdict.UNKNOWN, says="nothing was read")]
-    return [reads.check(facts.reads, strong=facts.plan.consistency == "strong")]
+    found = reads.check(facts.reads, strong=facts.plan.consistency == "strong")
+    return [found.model_copy(update={"name": "reads-true"})]
 
 
 def faults_proven(facts: Facts) -> list[Check]:
@@ -131,6 +133,9 @@ def healed(facts: Facts) -> list[Check]:
     if left:
         says = "; ".join(f"{fault.name} on {fault.target}: {fault.undo}" for fault in left)
         return [Check(name="healed", verdict=Verdict.FAIL, says=f"not healed: {says}; run maul heal")]
+    if facts.ending is Ending.KILLED and len(facts.faults) < len(facts.plan.faults):
+        says = "maul was killed; its last moments, in which it may have hurt something, are not in the record"
+        return [Check(name="healed", verdict=Verdict.UNKNOWN, says=f"{says}: see maul heal")]
     says = "; ".join(f"{fault.name}: {fault.undo}" for fault in facts.faults) or "nothing was hurt"
     return [Check(name="healed", verdict=Verdict.PASS, says=says)]
 
@@ -153,7 +158,9 @@ def cleaned(facts: Facts) -> list[Check]:
         return []
     if facts.cleaned is None:
         return [Check(name="cleaned", verdict=Verdict.UNKNOWN, says="no clean-up was made")]
-    verdict = Verdict.PASS if facts.cleaned["left"] == 0 else Verdict.FAIL
+    verdict = Verdict.FAIL if facts.cleaned["left"] else Verdict.PASS
+    if not facts.cleaned.get("whole", True):
+        verdict = max(verdict, Verdict.UNKNOWN)
     return [Check(name="cleaned", verdict=verdict, says=str(facts.cleaned["says"]))]
 
 

@@ -15,15 +15,16 @@ from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
 from maul.conduct.judge import judge
 from maul.conduct.phases import run_phase
-from maul.conduct.prepare import door_of, planned_on
+from maul.conduct.prepare import door_of, place_on_paper, planned_on
 from maul.conduct.progress import Progress
+from maul.conduct.recorded import LastWords, Text
 from maul.conduct.removal import prove_gone
 from maul.conduct.senses import health_asker, sensing
 from maul.conduct.stage import GeneratorMaker, Stage
 from maul.conduct.stop import StopSwitch
-from maul.conduct.target import OpenTarget, open_target
+from maul.conduct.target import OpenTarget, asked_of, open_target, permit, take_back_bucket
 from maul.core.clock import Clock, SystemClock
-from maul.core.errors import MaulError, UnhealedError
+from maul.core.errors import ExitCode, InternalError, MaulError
 from maul.core.event import Edge, EventKind
 from maul.core.ids import new_run_id
 from maul.core.summary import Ending, Summary
@@ -32,7 +33,6 @@ from maul.hosts.journal import UndoJournal
 from maul.hosts.local import LocalHost
 from maul.hosts.places import journal_directory
 from maul.lab import cluster
-from maul.lab.state import lab_directory
 from maul.load import RustGenerator
 from maul.plan import PhasePlan, Plan, explain, to_json
 from maul.record import RunReader, RunWriter, write_summary
@@ -72,24 +72,25 @@ def beat(
     """Run a campaign and judge it.
 
     Raises MaulError when it could not begin: then nothing was recorded and nothing is left behind. Once it began it
-    ends with a summary, whatever happened.
+    ends with a summary, whatever happened; a bug of ours is raised when that is written.
     """
     clock = clock or SystemClock()
     campaign = campaigns.load(order.campaign)
     run_id = new_run_id(clock.now_ns())
+    planned_on(campaign, place_on_paper(campaign, order.site), run_id, clock)  # mistakes, before anything is started
+    stage: Stage | None = None
     with contextlib.closing(progress), StopSwitch() as stop:
-        unhealed: UnhealedError | None = None
-        path: Path | None = None
         try:
             with (
                 _deadman(run_id) as deadman,
                 _place(campaign, order.site, run_id, deadman, progress) as place,
             ):
                 plan = planned_on(campaign, place.site, run_id, clock)
-                target = open_target(door_of(plan), plan.prefix, progress.step)
-                with _record(order, plan, place, target) as writer:
-                    path = writer.path
-                    stop.run_began()
+                door = door_of(plan)
+                permit(door.endpoints, asked_of(place.site))
+                target = open_target(door, plan.prefix, progress.step)
+                stop.run_began()
+                with _record(order.runs_root, campaign, plan, place, target) as writer:
                     stage = Stage(
                         plan=plan,
                         site=place.site,
@@ -104,26 +105,34 @@ def beat(
                         make_generator=make_generator,
                         began_ns=clock.now_ns(),
                     )
-                    _perform(stage)
-        except UnhealedError as error:
-            if path is None:
+                    _perform(stage, stays=place.logs is None)
+        except MaulError as error:
+            if stage is None:
                 raise
-            unhealed = error
-        if path is None:  # cannot be: without a record an error left this function
-            raise MaulError("the run ended before it began")
-        _keep_logs(run_id, path)
-        record = RunReader.open(path)
-        summary = judge(record)
-        if unhealed is not None:
-            summary = summary.model_copy(update={"exit_code": unhealed.exit_code, "headline": unhealed.message})
-        write_summary(path, summary)
-        return Beaten(record, summary)
+            _say_last(stage, _End(Ending.FAILED, error.message, error.exit_code))
+        except Exception:
+            if stage is not None:
+                _judged(stage.writer.path)
+            raise
+        if stage is None:  # cannot be: without a record an error left this function
+            raise InternalError("the run ended before it began")
+        return _judged(stage.writer.path)
+
+
+def _judged(path: Path) -> Beaten:
+    record = RunReader.open(path)
+    summary = judge(record)
+    write_summary(path, summary)
+    return Beaten(record, summary)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """`logs`: of the embedded lab, which goes with the run. None: the site stays."""
+
     site: Site
     text: str
+    logs: Path | None
 
 
 @contextlib.contextmanager
@@ -138,61 +147,76 @@ def _place(
 ) -> Iterator[_Place]:
     path = site or (Path(campaign.site_path) if campaign.site_path else None)
     if path is not None:
-        yield _Place(load_site(path), path.read_text(encoding="utf-8"))
+        yield _Place(load_site(path), path.read_text(encoding="utf-8"), None)
         return
-    with cluster.embedded(_lab_name(run_id), on_step=progress.step, deadman=deadman, keep_logs=True) as lab:
-        yield _Place(load_site(lab.site_path), lab.site_path.read_text(encoding="utf-8"))
-
-
-def _lab_name(run_id: str) -> str:
-    return f"beat-{run_id}"
-
-
-def _keep_logs(run_id: str, run_path: Path) -> None:
-    """The embedded lab's logs belong to the run."""
-    left = lab_directory(_lab_name(run_id))
-    if left.is_dir():
-        with contextlib.suppress(OSError):
-            shutil.move(left / "logs", run_path / "lab-logs")
-            left.rmdir()
+    with cluster.embedded(f"beat-{run_id}", on_step=progress.step, deadman=deadman) as lab:
+        yield _Place(load_site(lab.site_path), lab.site_path.read_text(encoding="utf-8"), lab.layout.logs)
 
 
 @contextlib.contextmanager
-def _record(order: Order, plan: Plan, place: _Place, target: OpenTarget) -> Iterator[RunWriter]:
+def _record(
+    runs_root: Path, campaign: "campaigns.Campaign", plan: Plan, place: _Place, target: OpenTarget
+) -> Iterator[RunWriter]:
     credentials = target.door.credentials
     secrets = [credentials.secret_key] if credentials is not None else []
-    campaign = campaigns.load(order.campaign)
-    with RunWriter.create(order.runs_root, plan.run_id, secrets=secrets) as writer:
-        writer.write_text("campaign.yaml", campaign.text)
-        writer.write_text("site.yaml", place.text)
-        writer.write_text("plan.json", to_json(plan))
-        yield writer
+    with contextlib.ExitStack() as stack:
+        try:
+            writer = stack.enter_context(RunWriter.create(runs_root, plan.run_id, secrets=secrets))
+            writer.write_text(Text.CAMPAIGN, campaign.text)
+            writer.write_text(Text.SITE, place.text)
+            writer.write_text(Text.PLAN, to_json(plan))
+        except MaulError:
+            take_back_bucket(target)
+            raise
+        try:
+            yield writer
+        finally:
+            if place.logs is not None:  # they belong to the run: the lab takes its own away
+                with contextlib.suppress(OSError):
+                    shutil.copytree(place.logs, writer.path / "lab-logs")
 
 
-def _perform(stage: Stage) -> None:
+@dataclass(frozen=True, slots=True)
+class _End:
+    ending: Ending
+    says: str
+    exit_code: int
+
+
+def _perform(stage: Stage, *, stays: bool) -> None:
     """The phases, with the senses on. Errors of ours, the machine or the target end the run, not the record."""
-    ending, says = Ending.COMPLETED, ""
     stage.note(EventKind.RUN, Edge.BEGAN, stage.plan.run_id, details={"cores": stage.plan.cores, "pid": os.getpid()})
     for line in explain(stage.plan):
         stage.note(EventKind.RUN, Edge.INSTANT, "plan", line)
+    end = _End(Ending.FAILED, "a bug in maul ended the run", ExitCode.UNKNOWN)
     try:
         with sensing(stage.site, stage.writer, stage.clock):
             for phase in stage.plan.phases:
                 if stage.stopped:
                     break
                 run_phase(stage, phase, AFTER.get(phase.kind))
-        if stage.stopped:
-            ending, says = stage.stop.ending, stage.stop.reason
+        end = _End(stage.stop.ending, stage.stop.reason, ExitCode.PASS)
     except MaulError as error:
-        ending, says = Ending.FAILED, error.message
+        end = _End(Ending.FAILED, error.message, error.exit_code)
         stage.progress.step(error.message)
-    _tell_leftovers(stage)
-    stage.note(EventKind.RUN, Edge.ENDED, stage.plan.run_id, says, {"ending": ending})
+    finally:
+        if stays and end.ending is not Ending.COMPLETED:
+            _tell_leftovers(stage)
+        details = {"ending": end.ending, "exit_code": int(end.exit_code)}
+        stage.note(EventKind.RUN, Edge.ENDED, stage.plan.run_id, end.says, details)
+        if stage.writer.failed is not None:
+            _say_last(stage, end)
 
 
 def _tell_leftovers(stage: Stage) -> None:
-    kinds = {phase.kind for phase in stage.plan.phases}
-    if stage.stopped and "clean-up" in kinds and stage.site.kind != "lab":
+    if any(phase.kind == "clean-up" for phase in stage.plan.phases):
         says = f"objects under {stage.plan.prefix} are left; remove them with: maul wipe {stage.plan.run_id}"
         stage.note(EventKind.NOTE, Edge.INSTANT, "left", says)
         stage.progress.step(says)
+
+
+def _say_last(stage: Stage, end: _End) -> None:
+    """What the tables cannot take any more, as a text; the writer keeps room for it."""
+    words = LastWords(ending=end.ending, says=end.says, exit_code=int(end.exit_code), faults=tuple(stage.harmed))
+    with contextlib.suppress(MaulError):
+        stage.writer.write_text(Text.LAST_WORDS, words.model_dump_json(indent=2) + "\n")

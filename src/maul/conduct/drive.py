@@ -26,6 +26,8 @@ _CLOSE_S = 2.0
 """How long closing all sockets may take."""
 _OVERDUE_S = 20.0
 """An engine that is not done this long after its phase's longest duration is closed, whatever it says."""
+OVERDUE = "the engine did not end in time"
+"""The stop reason of such an engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,17 @@ class Driver:
         self._writer, self._clock, self._stop, self._progress = writer, clock, stop, progress
 
     def run(self, generator: Generator, drive: Drive, watch: Watch | None = None) -> Driven:
-        """Start the generator and see it to its end. Whatever happens, its sockets are closed when this returns."""
+        """Start the generator and see it to its end; one that is to stop before it began is not started.
+
+        Whatever happens, its sockets are closed and what it counted is recorded when this returns.
+        """
+        if self._stop.stopped.is_set():
+            return Driven(as_mapping(generator.status()))
         levels = _Levels(drive.levels, self._record_event)
         look = _Look(drive)
         began_ns = self._clock.now_ns()
-        generator.start()
         try:
+            generator.start()
             while True:
                 self._clock.wait(TICK_S)
                 generator.renew()
@@ -90,8 +97,8 @@ class Driver:
             if not generator.join(0.0):
                 generator.stop("aborted", now=True)
                 generator.join(_CLOSE_S)
-        levels.advance(began_ns, (self._clock.now_ns() - began_ns) / 1e9, last=True)
-        self._collect(generator, drive, look)
+            levels.advance(began_ns, (self._clock.now_ns() - began_ns) / 1e9)
+            self._collect(generator, drive, look)  # the last objects too must be in the ledger
         return Driven(as_mapping(generator.status()))
 
     def _reason_to_stop(
@@ -100,7 +107,7 @@ class Driver:
         if self._stop.stopped.is_set():
             return self._stop.reason
         if elapsed_s > drive.patience_s + _OVERDUE_S:
-            return "the engine did not end in time"
+            return OVERDUE
         return watch(status) if watch is not None else None
 
     def _end(self, generator: Generator, reason: str) -> None:
@@ -137,28 +144,20 @@ def as_mapping(status: GeneratorStatus) -> dict[str, Any]:
 
 
 class _Levels:
-    """Turns the passing of time into LEVEL events."""
+    """Turns the passing of time into LEVEL events: of levels that were held to their end, and only those."""
 
     def __init__(self, spans: Sequence[LevelPlan], record: Callable[[Event], None]) -> None:
         self._spans, self._record = spans, record
-        self._index, self._open = 0, False
+        self._index = 0
 
-    def advance(self, began_ns: int, elapsed_s: float, *, last: bool = False) -> None:
-        while self._index < len(self._spans):
+    def advance(self, began_ns: int, elapsed_s: float) -> None:
+        while self._index < len(self._spans) and elapsed_s >= self._spans[self._index].end_s:
             span = self._spans[self._index]
-            if not self._open:
-                if elapsed_s < span.start_s or last:
-                    return
-                self._emit(Edge.BEGAN, began_ns, span.start_s, span)
-                self._open = True
-            if elapsed_s < span.end_s and not last:
-                return
-            self._emit(Edge.ENDED, began_ns, min(span.end_s, elapsed_s), span)
-            self._index, self._open = self._index + 1, False
-
-    def _emit(self, edge: Edge, began_ns: int, at_s: float, span: LevelPlan) -> None:
-        name = f"level {self._index + 1}"
-        self._record(Event(began_ns + int(at_s * 1e9), EventKind.LEVEL, edge, name, details={"rate": span.rate_per_s}))
+            self._index += 1
+            for edge, at_s in ((Edge.BEGAN, span.start_s), (Edge.ENDED, span.end_s)):
+                at_ns = began_ns + int(at_s * 1e9)
+                name = f"level {self._index}"
+                self._record(Event(at_ns, EventKind.LEVEL, edge, name, details={"rate": span.rate_per_s}))
 
 
 class _Look:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 from maul.conduct.stage import Stage
 from maul.core.errors import MaulError
@@ -16,19 +17,24 @@ from maul.plan import FaultPlan
 
 DEADLINE_MARGIN_S = 30.0
 """The dead-man helper heals a fault by itself this long after it should have been healed."""
-_JOIN_LIMIT_S = 60.0
+_JOIN_LIMIT_S = 150.0
+"""Three healings, each with its wait for the journal and for the proof."""
 
 
 class Harm:
-    """The faults of one phase. Entering starts their clocks; leaving heals what is hurt and waits for it."""
+    """The faults of one phase. Entering starts their clocks; leaving heals what is hurt and waits for it.
+
+    A bug in a fault's thread is raised when leaving, after the healing.
+    """
 
     def __init__(self, stage: Stage, faults: Sequence[FaultPlan]) -> None:
         """Nothing is hurt yet."""
         self._stage, self._faults = stage, faults
         self._over = threading.Event()
-        self._hurt: set[str] = set()
+        self._hurt: dict[str, str] = {}  # by name of the fault: two may hurt one service
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._bugs: list[Exception] = []
 
     def __enter__(self) -> "Harm":
         """Start waiting for each fault's time."""
@@ -40,13 +46,23 @@ class Harm:
             thread.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """The phase is over: what is still hurt is healed now."""
         self._over.set()
         for thread in self._threads:
             thread.join(_JOIN_LIMIT_S)
+        if self._bugs and error is None:
+            raise self._bugs[0]
 
     def _live_through(self, plan: FaultPlan) -> None:
+        try:
+            self._live(plan)
+        except Exception as error:  # noqa: BLE001 — nobody hears a thread: whoever leaves the phase does
+            self._bugs.append(error)
+
+    def _live(self, plan: FaultPlan) -> None:
         if self._wait(plan.after_s):
             self._note(plan, "the phase ended before it was due", Edge.INSTANT)
             return
@@ -54,22 +70,23 @@ class Harm:
             run = self._prepared(plan)
         except (MaulError, OSError) as error:
             self._forget(plan)
-            self._finish(plan, _not_injected(plan, self._stage.clock.now_ns(), str(error)))
+            self._finish(plan, _not_injected(plan, self._stage.clock.now_ns(), _one_line(error)))
             return
+        trouble = "a bug in maul"
         try:
-            self._hurt_and_hold(plan, run)
+            trouble = self._hurt_and_hold(plan, run)
         finally:
             run.finish()
             self._forget(plan)
-            self._finish(plan, run.summary().model_copy(update={"name": plan.name}))
+            self._finish(plan, _told(plan, run, trouble, self._stage.clock.now_ns()))
 
     def _prepared(self, plan: FaultPlan) -> FaultRun:
         service = self._stage.site.service(plan.service)
         with self._lock:
-            why_not = refusal(self._stage.site, plan.service, self._hurt)
+            why_not = refusal(self._stage.site, plan.service, self._hurt.values())
             if why_not and not plan.beyond_redundancy:
                 raise MaulError(f"not injected: {why_not}", plan.name)
-            self._hurt.add(plan.service)
+            self._hurt[plan.name] = plan.service
         if service.process is None:
             raise MaulError("not injected: the site does not say which process it is", plan.service)
         target = Target(plan.service, Path(service.process.pidfile), lambda: self._stage.answers(plan.service))
@@ -82,7 +99,8 @@ class Harm:
         run.prepare()
         return run
 
-    def _hurt_and_hold(self, plan: FaultPlan, run: FaultRun) -> None:
+    def _hurt_and_hold(self, plan: FaultPlan, run: FaultRun) -> str:
+        """What went wrong with it; empty when nothing did."""
         try:
             did = run.inject(plan.hold_s + DEADLINE_MARGIN_S)
             self._note(plan, did, Edge.BEGAN)
@@ -93,11 +111,13 @@ class Harm:
             )
             self._wait(plan.hold_s)
         except (MaulError, OSError) as error:
-            self._stage.progress.step(f"fault {plan.name}: {error}")
+            self._stage.progress.step(f"fault {plan.name}: {_one_line(error)}")
+            return _one_line(error)
+        return ""
 
     def _forget(self, plan: FaultPlan) -> None:
         with self._lock:
-            self._hurt.discard(plan.service)
+            self._hurt.pop(plan.name, None)
 
     def _wait(self, seconds: float) -> bool:
         """Wait; True when the phase ended or the run was stopped meanwhile."""
@@ -111,12 +131,26 @@ class Harm:
         self._stage.writer.events([Event(self._stage.clock.now_ns(), EventKind.FAULT, edge, plan.name, says)])
 
     def _finish(self, plan: FaultPlan, summary: FaultSummary) -> None:
+        self._stage.harmed.append(summary)
         details = summary.model_dump(mode="json")
         says = summary.undo if summary.healed else f"NOT HEALED: {summary.undo}"
         self._stage.writer.events(
             [Event(self._stage.clock.now_ns(), EventKind.FAULT, Edge.ENDED, plan.name, says, {"summary": details})]
         )
         self._stage.progress.step(f"fault {plan.name}: {says}")
+
+
+def _told(plan: FaultPlan, run: FaultRun, trouble: str, now_ns: int) -> FaultSummary:
+    """The fault's own account, with what went wrong in it."""
+    if run.began_ns is None:
+        return _not_injected(plan, now_ns, f"not injected: {trouble}")
+    summary = run.summary()
+    effect = f"{summary.effect}: {trouble}" if trouble and not summary.proven else summary.effect
+    return summary.model_copy(update={"name": plan.name, "effect": effect})
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).replace("\n  ", "; ")
 
 
 def _not_injected(plan: FaultPlan, now_ns: int, why: str) -> FaultSummary:

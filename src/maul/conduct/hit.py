@@ -13,7 +13,7 @@ from maul.conduct.stage import GeneratorMaker
 from maul.conduct.stop import StopSwitch
 from maul.conduct.target import Door, OpenTarget, open_endpoints, open_target, permit
 from maul.core.clock import Clock, SystemClock
-from maul.core.errors import TargetError
+from maul.core.errors import MaulError, TargetError
 from maul.core.histogram import Histogram, LatencyKind, LatencyRow
 from maul.core.ids import new_run_id
 from maul.core.operation import Outcome
@@ -25,6 +25,7 @@ from maul.plan.engine_plan import OpenArrivals
 from maul.s3.credentials import Credentials
 from maul.s3.endpoint import Endpoint
 from maul.s3.preflight import remove_bucket
+from maul.s3.removal import abort_uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class HitResult:
     lag: Percentiles | None
     cpu_seconds: float
     interrupted: str
+    """Why it ended before its time; empty when it did not."""
+    left: int = 0
+    """Objects of ours that may still be there."""
 
     @property
     def requests(self) -> int:
@@ -77,6 +81,7 @@ class HitResult:
             "cpu_seconds": self.cpu_seconds,
             "engine_cpu_seconds": self.status["cpu_seconds"],
             "stopped": self.interrupted,
+            "left_behind": self.left,
         }
 
 
@@ -96,13 +101,15 @@ def run_hit(
         runner = _Runner(plan, target, stop, progress, clock, make_generator)
         try:
             if plan.fill is not None:
-                _require_filled(runner.run("fill", plan.fill))
+                filled = runner.run("fill", plan.fill)
+                if not stop.stopped.is_set():
+                    _require_filled(filled)
             before = _cpu_seconds()
             rows: list[LatencyRow] = []
             driven = runner.run("hit", plan.main, rows)
             cpu_seconds = _cpu_seconds() - before
         finally:
-            runner.clean_up()
+            left = runner.clean_up()
     return HitResult(
         plan=plan,
         request=request,
@@ -113,7 +120,8 @@ def run_hit(
         first_byte=_percentiles(rows, LatencyKind.FIRST_BYTE),
         lag=_percentiles(rows, LatencyKind.LAG),
         cpu_seconds=cpu_seconds,
-        interrupted=stop.reason,
+        interrupted=stop.reason or _untimely(driven),
+        left=left,
     )
 
 
@@ -134,14 +142,28 @@ class _Runner:
         drive = Drive(phase=name, duration_s=seconds, patience_s=engine.limits.seconds, latency_to=rows)
         return driver.run(generator, drive)
 
-    def clean_up(self) -> None:
-        """Also after Ctrl-C: a hit leaves nothing behind unless it is told a second time."""
-        if self.plan.clean_up is None or self.stop.hurried.is_set():
-            return
-        self.stop = _Hurry(self.stop)
-        self.run("clean-up", self.plan.clean_up)
-        if self.target.bucket is not None and self.target.bucket.created:
-            remove_bucket(self.target.client(self.plan.endpoint.name), self.plan.bucket)
+    def clean_up(self) -> int:
+        """How many objects may be left. Also after Ctrl-C: a hit leaves nothing behind unless it is told twice."""
+        if self.plan.clean_up is None:
+            return 0
+        self.stop = _Hurry(self.stop)  # when that was set already, nothing is started
+        status = self.run("clean-up", self.plan.clean_up).status
+        left = self.plan.clean_up.keyspace.objects - int(status["ok"])
+        if left:
+            self.progress.step(f"clean-up: up to {left:,} objects are left under {self.plan.prefix}")
+        else:
+            self._take_back()
+        return left
+
+    def _take_back(self) -> None:
+        """Uploads that were cut off, and a bucket that we made. What the target refuses stays, and is told."""
+        client = self.target.client(self.plan.endpoint.name)
+        try:
+            abort_uploads(client, self.plan.bucket, self.plan.prefix)
+            if self.target.bucket is not None and self.target.bucket.created:
+                remove_bucket(client, self.plan.bucket)
+        except MaulError as error:
+            self.progress.step(f"clean-up: {error.what}")
 
 
 class _Hurry(StopSwitch):
@@ -165,6 +187,12 @@ def _opened(plan: HitPlan, request: Hit, credentials: Credentials | None, progre
     if request.key is not None:
         return open_endpoints(door, progress.step)
     return open_target(door, plan.prefix, progress.step)
+
+
+def _untimely(driven: Driven) -> str:
+    """Why the engine ended before its time: a ceiling, its lease, a bug; empty when it did not."""
+    reason = str(driven.status["stop_reason"])
+    return "" if reason == "completed" else reason or "it did not begin"
 
 
 def _require_filled(driven: Driven) -> None:

@@ -4,7 +4,7 @@ The same record judged twice gives the same summary; a newer maul may judge an o
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,13 @@ from maul import __version__
 from maul.conduct.checks import Facts, run_checks
 from maul.conduct.listings import parse_listings
 from maul.conduct.operations import WRITING_KINDS, operations_of_kinds
-from maul.core.errors import ExitCode
+from maul.conduct.recorded import LastWords, Text, last_words_of, plan_of
+from maul.core.errors import CampaignError, ExitCode
 from maul.core.event import Edge, EventKind
-from maul.core.summary import AuditSummary, Capacity, Check, Ending, FaultSummary, Summary
+from maul.core.summary import AuditSummary, Capacity, Check, Ending, ErrorCount, FaultSummary, Summary
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict, worst
+from maul.faults.fault import UndoKind
 from maul.insight import (
     LatencyBook,
     Objective,
@@ -48,29 +50,35 @@ class Tables:
 
 
 def judge(run: RunReader) -> Summary:
-    """The whole answer of a run. Raises CampaignError when the record is not one of ours."""
-    plan = Plan.model_validate_json(run.text("plan.json"))
+    """The whole answer of a run. Raises CampaignError when the record is not one of ours, or still being written."""
+    if run.running:
+        raise CampaignError("this run is still going", str(run.path), "judge it when it has ended")
+    plan = plan_of(run)
     tables = Tables(plan, run.events(), run.samples(), LatencyBook.of(run.latency()), run.operations())
     statuses = final_statuses(tables.events)
     capacity = _capacity(tables)
     phases = phase_summaries(tables.events, tables.book, tables.operations, statuses)
-    ending, ending_says = _ending(tables.events)
+    words = last_words_of(run)
+    end = _end(tables.events, words)
+    faults = _faults(tables, words)
+    records_lost = sum(int(status.get("records_lost", 0)) for status in statuses.values())
     facts = Facts(
         plan=plan,
         phases=phases,
         book=tables.book,
         capacity=capacity,
-        audit=_audit(tables, run),
-        reads=_reads(tables),
-        faults=_faults(tables),
+        audit=_audit(tables, run, records_lost),
+        # what ended untimely may miss writes that others have read
+        reads=_reads(tables, faults, records_lost or int(end.ending in (Ending.KILLED, Ending.FAILED))),
+        faults=faults,
         generator=generator_summary(
             statuses, tables.book, plan.shards, capacity.levels if capacity is not None else ()
         ),
         cleaned=_details_of(tables.events, EventKind.NOTE, "cleaned"),
-        ending=ending,
+        ending=end.ending,
     )
     checks = run_checks(facts)
-    verdict, exit_code = _verdict(checks, facts)
+    verdict, exit_code = _verdict(checks, facts, end)
     began_ns, ended_ns = _span(tables.events)
     return Summary(
         maul_version=__version__,
@@ -80,14 +88,14 @@ def judge(run: RunReader) -> Summary:
         plan_hash=plan.hash,
         began_ns=began_ns,
         ended_ns=ended_ns,
-        ending=ending,
+        ending=end.ending,
         verdict=verdict,
         exit_code=exit_code,
-        headline=_headline(verdict, checks, facts, (ended_ns - began_ns) / 1e9, ending_says),
+        headline=_headline(verdict, checks, facts, (ended_ns - began_ns) / 1e9, end.says),
         checks=checks,
         phases=phases,
         capacity=capacity,
-        errors=error_counts(tables.operations, tables.book),
+        errors=_errors(tables),
         audit=facts.audit,
         faults=facts.faults,
         generator=facts.generator,
@@ -112,13 +120,13 @@ def _capacity(tables: Tables) -> Capacity | None:
     return find_capacity(tables.events, tables.book, tables.operations, tables.samples, objectives, generator=limits)
 
 
-def _audit(tables: Tables, run: RunReader) -> AuditSummary | None:
+def _audit(tables: Tables, run: RunReader, records_lost: int) -> AuditSummary | None:
     phase = next((phase for phase in tables.plan.phases if phase.kind == "audit"), None)
     seen = operations_of_kinds(tables.plan, tables.operations, {"audit"})
     if phase is None or not len(seen):
         return None
     ledger = Ledger.from_operations(operations_of_kinds(tables.plan, tables.operations, WRITING_KINDS))
-    listings = parse_listings(run.text("listings.json")) if run.has("listings.json") else ()
+    listings = parse_listings(run.text(Text.LISTINGS)) if run.has(Text.LISTINGS) else ()
     return audit.judge(
         ledger,
         seen,
@@ -126,23 +134,44 @@ def _audit(tables: Tables, run: RunReader) -> AuditSummary | None:
         tables.plan.prefix,
         listings,
         strong=tables.plan.consistency == "strong",
+        records_lost=records_lost,
     )
 
 
-def _reads(tables: Tables) -> reads.ReadsSummary | None:
+def _reads(tables: Tables, faults: Sequence[FaultSummary], records_lost: int) -> reads.ReadsSummary | None:
     operations = operations_of_kinds(tables.plan, tables.operations, WRITING_KINDS)
     if not len(operations):
         return None
     endpoints = next(phase.endpoints for phase in tables.plan.phases if phase.kind != "audit")
-    return reads.stale_reads(operations, list(endpoints), tables.plan.prefix)
+    return reads.stale_reads(
+        operations,
+        list(endpoints),
+        tables.plan.prefix,
+        excused_ns=_after_restarts(tables.plan, faults),
+        records_lost=records_lost,
+    )
 
 
-def _faults(tables: Tables) -> list[FaultSummary]:
+def _after_restarts(plan: Plan, faults: Sequence[FaultSummary]) -> list[tuple[int, int]]:
+    """The windows in which the site does not promise that acknowledged objects can be read."""
+    hold_ns = {fault.name: int(fault.hold_s * 1e9) for fault in plan.faults}
+    gap_ns = plan.restart_gap_ms * 1_000_000
+    return [
+        (min(fault.began_ns + hold_ns.get(fault.name, 0), fault.healed_ns), fault.healed_ns + gap_ns)
+        for fault in faults
+        if gap_ns and fault.healed_ns is not None and fault.undo.startswith(UndoKind.RESTART)
+    ]
+
+
+def _faults(tables: Tables, words: LastWords | None) -> list[FaultSummary]:
     customers = customers_during_faults(tables.events, tables.book, tables.operations)
-    found = []
-    for event in _events(tables.events, EventKind.FAULT, Edge.ENDED):
-        summary = FaultSummary.model_validate(json.loads(event["details"])["summary"])
-        found.append(summary.model_copy(update={"customers": customers.get(summary.name, "")}))
+    found = [
+        FaultSummary.model_validate(json.loads(event["details"])["summary"])
+        for event in _events(tables.events, EventKind.FAULT, Edge.ENDED)
+    ]
+    ended = {fault.name for fault in found}
+    found += [fault for fault in (words.faults if words is not None else ()) if fault.name not in ended]
+    found = [fault.model_copy(update={"customers": customers.get(fault.name, "")}) for fault in found]
     ended = {fault.name for fault in found}
     began = _events(tables.events, EventKind.FAULT, Edge.BEGAN)
     # Began and never ended: the run died while something was hurt.
@@ -176,11 +205,30 @@ def _details_of(events: pa.Table, kind: EventKind, name: str) -> dict[str, Any] 
     return None
 
 
-def _ending(events: pa.Table) -> tuple[Ending, str]:
+def _errors(tables: Tables) -> list[ErrorCount]:
+    """Without the audits: what they did not find is the ledger's business, and it expects deleted keys to be gone."""
+    audits = {phase.name for phase in tables.plan.phases if phase.kind == "audit"}
+    return [row for row in error_counts(tables.operations, tables.book) if row.phase not in audits]
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How it ended, why, and the exit code of what ended it."""
+
+    ending: Ending
+    says: str
+    exit_code: int
+
+
+def _end(events: pa.Table, words: LastWords | None) -> _End:
+    if words is not None:
+        return _End(words.ending, words.says, words.exit_code)
     ended = _events(events, EventKind.RUN, Edge.ENDED)
     if not ended:
-        return Ending.KILLED, "the record ends without an end: maul was killed"
-    return Ending(json.loads(ended[-1]["details"])["ending"]), str(ended[-1]["says"])
+        return _End(Ending.KILLED, "the record ends without an end: maul was killed", ExitCode.UNKNOWN)
+    details = json.loads(ended[-1]["details"])
+    exit_code = int(details.get("exit_code", ExitCode.UNKNOWN))
+    return _End(Ending(details["ending"]), str(ended[-1]["says"]), exit_code)
 
 
 def _span(events: pa.Table) -> tuple[int, int]:
@@ -197,14 +245,18 @@ def _notes(events: pa.Table) -> list[str]:
     return [str(row["says"]) for row in sorted(rows, key=lambda row: row["at_ns"]) if row["says"]]
 
 
-def _verdict(checks: list[Check], facts: Facts) -> tuple[Verdict, int]:
+def _verdict(checks: list[Check], facts: Facts, end: _End) -> tuple[Verdict, int]:
+    """The worst check, and the exit code: who must act first."""
     verdict = worst(check.verdict for check in checks)
-    if facts.ending is not Ending.COMPLETED:
+    if end.ending is not Ending.COMPLETED:
         verdict = max(verdict, Verdict.UNKNOWN)
-    if any(not fault.healed for fault in facts.faults):
+    failed_with = end.exit_code if end.ending is Ending.FAILED else None
+    if any(not fault.healed for fault in facts.faults) or failed_with == ExitCode.UNHEALED:
         return verdict, ExitCode.UNHEALED
-    if facts.ending is Ending.GUARD:
+    if end.ending is Ending.GUARD:
         return verdict, ExitCode.GUARD
+    if failed_with is not None and verdict is not Verdict.FAIL:
+        return verdict, failed_with
     return verdict, {
         Verdict.PASS: ExitCode.PASS,
         Verdict.UNKNOWN: ExitCode.UNKNOWN,
@@ -215,14 +267,35 @@ def _verdict(checks: list[Check], facts: Facts) -> tuple[Verdict, int]:
 def _headline(verdict: Verdict, checks: list[Check], facts: Facts, seconds: float, ending_says: str) -> str:
     passed = sum(check.verdict is Verdict.PASS for check in checks)
     if facts.ending is not Ending.COMPLETED:
-        head = f"Not finished: {ending_says}."
+        why = " ".join(ending_says.split()).rstrip(".")
+        head = f"Not finished: {why}."
     elif verdict is Verdict.PASS:
         head = f"All {len(checks)} checks passed."
     else:
-        worst_checks = [check.name for check in checks if check.verdict is verdict]
+        names = dict.fromkeys(check.name for check in checks if check.verdict is verdict)
         word = "failed" if verdict is Verdict.FAIL else "could not be decided"
-        head = f"{', '.join(worst_checks)} {word}; {passed} of {len(checks)} checks passed."
-    capacity = f" {facts.capacity.says}" if facts.capacity is not None else ""
-    total = sum(phase.offered for phase in facts.phases)
-    bad = sum(phase.offered - phase.ok for phase in facts.phases if phase.kind != "audit")
-    return f"{head}{capacity} {total:,} operations in {show_duration(seconds)}, {bad:,} of them not ok."
+        head = f"{', '.join(names)} {word}; {passed} of {len(checks)} checks passed."
+    return " ".join([head, *_limit_words(facts.capacity), *_fault_words(facts.faults), _size_words(facts, seconds)])
+
+
+def _limit_words(capacity: Capacity | None) -> list[str]:
+    if capacity is None or capacity.highest_good_per_s is None:
+        return []
+    words = f"It held {capacity.highest_good_per_s:,.0f} operations per second"
+    if capacity.first_bad_per_s is None:
+        return [f"{words}, the most that was asked."]
+    wall = f" ({capacity.wall.kind} was the wall)" if capacity.wall and capacity.wall.kind != "none" else ""
+    return [f"{words} and gave way at {capacity.first_bad_per_s:,.0f}{wall}."]
+
+
+def _fault_words(faults: Sequence[FaultSummary]) -> list[str]:
+    proven = [fault for fault in faults if fault.proven]
+    if not proven:
+        return []
+    healed = sum(fault.healed for fault in proven)
+    return [f"{len(proven)} fault{'s' * (len(proven) > 1)} proven, {healed} healed."]
+
+
+def _size_words(facts: Facts, seconds: float) -> str:
+    total = sum(phase.ok + phase.fail + phase.unknown for phase in facts.phases)
+    return f"{total:,} operations in {show_duration(seconds)}."

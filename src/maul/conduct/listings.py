@@ -3,7 +3,10 @@
 import json
 from collections.abc import Sequence
 
+from maul.core.errors import CampaignError
 from maul.verify.listing import Listing
+
+_CURE = "copy the run directory again"
 
 
 def listings_text(listings: Sequence[Listing]) -> str:
@@ -14,5 +17,11 @@ def listings_text(listings: Sequence[Listing]) -> str:
 
 
 def parse_listings(text: str) -> list[Listing]:
-    """The reverse."""
-    return [Listing(one["through"], one["names"], one["complete"]) for one in json.loads(text)]
+    """The reverse. CampaignError when the text is no listing of ours."""
+    try:
+        found = [Listing(one["through"], one["names"], one["complete"]) for one in json.loads(text)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CampaignError(f"the listings are damaged: {error!r}", "listings.json", _CURE) from error
+    if not all(isinstance(one.names, list) and isinstance(one.complete, bool) for one in found):
+        raise CampaignError("the listings are damaged", "listings.json", _CURE)
+    return found

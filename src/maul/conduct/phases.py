@@ -2,14 +2,16 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from maul.conduct.drive import Drive, Driven, Driver, Watch
+from maul.conduct.drive import OVERDUE, Drive, Driven, Driver, Watch
 from maul.conduct.harm import Harm
 from maul.conduct.stage import Stage
+from maul.core.errors import InternalError
 from maul.core.event import Edge, EventKind
 from maul.core.summary import Ending
-from maul.guard import EndPhase, Snapshot, WatchState, decide, limits_for
+from maul.guard import Action, EndPhase, Snapshot, WatchState, after_pass, decide, limits_for
 from maul.plan import EnginePlan, PassPlan, PhasePlan, Plan, engine_plan_for, with_secrets
 
 
@@ -30,7 +32,7 @@ def run_phase(stage: Stage, phase: PhasePlan, after: Callable[[Stage, PhasePlan]
             after(stage, phase)
     finally:
         stage.note(EventKind.PHASE, Edge.ENDED, phase.name, details={"kind": phase.kind, "status": total})
-    stage.progress.step(f"{phase.name}: {_result(total)}")
+    stage.progress.step(f"{phase.name}: {_result(phase, total)}")
 
 
 def run_pass(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan | None = None) -> Driven | None:
@@ -50,6 +52,7 @@ def run_pass(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: Engin
     driver = Driver(stage.writer, stage.clock, stage.stop, stage.progress)
     driven = driver.run(generator, drive, _watch(stage, phase, pass_))
     stage.state = stage.state.after(pass_, driven.status)
+    _heed(stage, phase, str(driven.status["stop_reason"]))
     return driven
 
 
@@ -74,17 +77,38 @@ def _watch(stage: Stage, phase: PhasePlan, pass_: PassPlan) -> Watch:
 
     def watch(status: Mapping[str, Any]) -> str | None:
         nonlocal state
-        free = shutil.disk_usage(stage.writer.path).free
+        free = _free_bytes(stage.writer.path)
         state, actions = decide(state, Snapshot.of(status, free), limits, stage.clock.now_ns())
         for action in actions:
-            stage.note(EventKind.GUARD, Edge.INSTANT, action.reason, action.says)
-            stage.progress.step(f"guard: {action.says}")
-            if not isinstance(action, EndPhase):
-                stage.stop.stop(action.says, Ending.GUARD)
+            _obey(stage, action)
             return action.reason
         return None
 
     return watch
+
+
+def _obey(stage: Stage, action: Action) -> None:
+    stage.note(EventKind.GUARD, Edge.INSTANT, action.reason, action.says)
+    stage.progress.step(f"guard: {action.says}")
+    if not isinstance(action, EndPhase):
+        stage.stop.stop(action.says, Ending.GUARD)
+
+
+def _heed(stage: Stage, phase: PhasePlan, stop_reason: str) -> None:
+    """What the engine's own end means for the run. InternalError: it broke down, and its numbers say nothing."""
+    if stop_reason.startswith("internal:") or stop_reason == OVERDUE:
+        raise InternalError(f"the engine of {phase.name} broke down: {stop_reason.removeprefix('internal:').strip()}")
+    action = after_pass(stop_reason, phase)
+    if action is not None and not stage.stopped:
+        _obey(stage, action)
+
+
+def _free_bytes(path: Path) -> int | None:
+    """Room for the record; None when nobody can tell (the directory is gone)."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
 
 
 def _left_after(plan: Plan, phase: PhasePlan) -> float:
@@ -106,9 +130,11 @@ def _intent(phase: PhasePlan) -> str:
     return f"{words[phase.kind]} ({phase.expected.operations:,} operations)"
 
 
-def _result(status: Mapping[str, Any]) -> str:
+def _result(phase: PhasePlan, status: Mapping[str, Any]) -> str:
     if not status:
         return "nothing was done"
     bad = status["fail"] + status["unknown"] + status["dropped"]
     rate = status["ok"] / status["elapsed_s"] if status["elapsed_s"] else 0.0
-    return f"{status['ok']:,} ok, {bad:,} not ok, {rate:,.0f} ok/s"
+    missing = status["errors"].get("NO_SUCH_KEY", 0) if phase.kind == "audit" else 0
+    gone = f", {missing:,} without an object" if missing else ""  # some were deleted: the ledger knows which
+    return f"{status['ok']:,} ok{gone}, {bad - missing:,} not ok, {rate:,.0f} ok/s"

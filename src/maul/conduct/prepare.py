@@ -21,9 +21,13 @@ def planned(campaign: Path | None, site: Path | None) -> Plan:
     """The plan of a campaign, for looking at: no lab is started, nothing is sent."""
     clock = SystemClock()
     read = campaigns.load(campaign)
-    path = site or (Path(read.site_path) if read.site_path else None)
-    place = load_site(path) if path is not None else sketch_site()
-    return planned_on(read, place, new_run_id(clock.now_ns()), clock)
+    return planned_on(read, place_on_paper(read, site), new_run_id(clock.now_ns()), clock)
+
+
+def place_on_paper(campaign: "campaigns.Campaign", site: Path | None) -> Site:
+    """The site that a campaign will meet; of the embedded lab a sketch, because it is not up yet."""
+    path = site or (Path(campaign.site_path) if campaign.site_path else None)
+    return load_site(path) if path is not None else sketch_site()
 
 
 def planned_on(campaign: "campaigns.Campaign", site: Site, run_id: str, clock: Clock) -> Plan:

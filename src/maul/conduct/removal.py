@@ -1,11 +1,10 @@
 """Clean-up: what we wrote, and nothing else, is gone; proven by what every endpoint lists."""
 
-from collections.abc import Sequence
-
 from mypy_boto3_s3 import S3Client
 
 from maul.conduct.operations import WRITING_KINDS, operations_of_kinds
 from maul.conduct.stage import Stage
+from maul.core.errors import MaulError
 from maul.core.event import Edge, EventKind
 from maul.core.operation import key_name
 from maul.plan import PhasePlan, Plan
@@ -16,7 +15,7 @@ from maul.s3.removal import abort_uploads, delete_keys
 from maul.verify.ledger import Ledger
 
 ROUNDS_MAX = 3
-"""A listing may lag behind the deletes; after this many looks what is left is left."""
+"""A listing may lag behind the deletes; after this many more deletes what is left is left."""
 
 
 def prove_gone(stage: Stage, phase: PhasePlan) -> None:
@@ -25,20 +24,22 @@ def prove_gone(stage: Stage, phase: PhasePlan) -> None:
     ours = ledger_names(stage.plan, RunReader.open(stage.writer.path))
     client = stage.target.client(phase.endpoints[0])
     abort_uploads(client, stage.plan.bucket, stage.plan.prefix)
-    left, strangers = 0, 0
+    listed, whole = _listed_anywhere(stage, phase)
     for round_ in range(ROUNDS_MAX):
-        listed = _listed_anywhere(stage, phase)
-        left, strangers = len(listed & ours), len(listed - ours)
-        if not left or stage.stopped:
+        if not listed & ours or stage.stopped:
             break
         delete_keys(client, stage.plan.bucket, sorted(listed & ours))
         pause_s = (round_ + 1) * max(0.5, stage.plan.list_lag_ms / 1000)
         stage.clock.wait(pause_s, stage.stop.stopped)
-    bucket = _bucket_words(stage, client, empty=not left and not strangers)
+        listed, whole = _listed_anywhere(stage, phase)
+    left, strangers = len(listed & ours), len(listed - ours)
+    bucket = _bucket_words(stage, client, empty=not listed and whole)
     says = f"{len(ours):,} objects of ours, {left:,} left after the clean-up{bucket}"
     if strangers:
         says += f"; {strangers:,} objects under our prefix that we did not write were left alone"
-    stage.note(EventKind.NOTE, Edge.INSTANT, "cleaned", says, {"left": left, "strangers": strangers})
+    if not whole:
+        says += "; a listing is not whole, so there may be more"
+    stage.note(EventKind.NOTE, Edge.INSTANT, "cleaned", says, {"left": left, "strangers": strangers, "whole": whole})
     stage.progress.step(f"{phase.name}: {says}")
 
 
@@ -48,18 +49,24 @@ def ledger_names(plan: Plan, run: RunReader) -> set[str]:
     return {key_name(plan.prefix, int(key)) for key in ledger.keys}
 
 
-def _listed_anywhere(stage: Stage, phase: PhasePlan) -> set[str]:
+def _listed_anywhere(stage: Stage, phase: PhasePlan) -> tuple[set[str], bool]:
+    """What any endpoint lists, and whether each listing came to its end."""
     names: set[str] = set()
-    endpoints: Sequence[str] = phase.endpoints
-    for endpoint in endpoints:
-        names.update(list_keys(stage.target.client(endpoint), stage.plan.bucket, stage.plan.prefix).keys)
-    return names
+    whole = True
+    for endpoint in phase.endpoints:
+        listed = list_keys(stage.target.client(endpoint), stage.plan.bucket, stage.plan.prefix)
+        names.update(listed.keys)
+        whole &= listed.complete
+    return names, whole
 
 
 def _bucket_words(stage: Stage, client: S3Client, *, empty: bool) -> str:
     if stage.target.bucket is None or not stage.target.bucket.created or not empty:
         return ""
-    removed = remove_bucket(client, stage.plan.bucket)
+    try:
+        removed = remove_bucket(client, stage.plan.bucket)
+    except MaulError as error:
+        return f"; bucket {stage.plan.bucket}, which we made, could not be removed ({error.what})"
     return (
         f"; bucket {stage.plan.bucket}, which we made, is removed" if removed else "; the bucket is not empty and stays"
     )

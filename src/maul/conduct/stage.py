@@ -9,6 +9,7 @@ from maul.conduct.stop import StopSwitch
 from maul.conduct.target import OpenTarget
 from maul.core.clock import Clock
 from maul.core.event import Edge, Event, EventKind
+from maul.core.summary import FaultSummary
 from maul.hosts.host import Host
 from maul.hosts.journal import UndoJournal
 from maul.load import Generator
@@ -37,6 +38,8 @@ class Stage:
     make_generator: GeneratorMaker
     began_ns: int
     state: RuntimeState = field(default_factory=RuntimeState)
+    harmed: list[FaultSummary] = field(default_factory=list)
+    """Every fault that is over: remembered in case that the disk of the record gives up."""
 
     def note(
         self, kind: EventKind, edge: Edge, name: str, says: str = "", details: Mapping[str, Any] = NOTHING

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from maul.conduct.prepare import door_of
+from maul.conduct.recorded import plan_of
 from maul.conduct.removal import ledger_names
 from maul.conduct.target import open_endpoints
-from maul.plan import Plan
+from maul.core.errors import CampaignError, MaulError
 from maul.record import RunReader
 from maul.s3.client import list_keys
+from maul.s3.errors import code_of
 from maul.s3.removal import abort_uploads, delete_keys
 
 
@@ -24,13 +26,20 @@ class Wiped:
 
 def wipe(run: RunReader, on_step: Callable[[str], None]) -> Wiped:
     """Delete what the run's ledger knows and the target still lists. Raises MaulError."""
-    plan = Plan.model_validate_json(run.text("plan.json"))
+    if run.running:
+        raise CampaignError("this run is still going", str(run.path), "wait for its end, or end it with Ctrl-C")
+    plan = plan_of(run)
     ours = ledger_names(plan, run)
     door = door_of(plan)
     target = open_endpoints(door, on_step)
     client = target.client(door.endpoints[0].name)
+    try:
+        found = set(list_keys(client, plan.bucket, plan.prefix).keys)
+    except MaulError as error:
+        if code_of(error.__cause__) != "NoSuchBucket":
+            raise
+        return Wiped(0, 0, 0, f"bucket {plan.bucket} is gone, and with it all that run {plan.run_id} wrote")
     abort_uploads(client, plan.bucket, plan.prefix)
-    found = set(list_keys(client, plan.bucket, plan.prefix).keys)
     delete_keys(client, plan.bucket, sorted(found & ours))
     left = {
         name

@@ -14,9 +14,7 @@ class UndoKind(StrEnum):
 
     REVERSE = "reverse"  # take back exactly what was done: SIGCONT after SIGSTOP
     RESTART = "restart"  # start again what was ended
-    HEAL_AND_VERIFY = (
-        "heal-and-verify"  # the cluster must repair itself; putting old bytes back would be a new fault
-    )
+    HEAL_AND_VERIFY = "heal-and-verify"  # the cluster must repair itself; putting old bytes back would be a new fault
     IRREVERSIBLE = "irreversible"  # only when the author asked for it
 
 

@@ -148,9 +148,7 @@ class FaultRun:
             try:
                 self._journal.done(self._entry.id, self.healing.says)
             except ERRORS as error:  # it is healed; undoing it once more would be harmless
-                self.healing = Proof(
-                    True, f"{self.healing.says}; the journal could not be told: {_says(error)}"
-                )
+                self.healing = Proof(True, f"{self.healing.says}; the journal could not be told: {_says(error)}")
         return self.healing
 
     def clean(self) -> None:
@@ -180,9 +178,7 @@ class FaultRun:
             try:
                 self.clean()
             except ERRORS as error:
-                self.healing = Proof(
-                    self.healing.proven, f"{self.healing.says}; not cleaned up: {_says(error)}"
-                )
+                self.healing = Proof(self.healing.proven, f"{self.healing.says}; not cleaned up: {_says(error)}")
         return self.state
 
     def require_healed(self) -> None:

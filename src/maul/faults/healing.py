@@ -31,9 +31,7 @@ class HealReport:
         return not self.unhealed
 
 
-def heal(
-    journal_path: Path, host: Host, clock: Clock, budget_s: float = 60.0, force: bool = False
-) -> HealReport:
+def heal(journal_path: Path, host: Host, clock: Clock, budget_s: float = 60.0, force: bool = False) -> HealReport:
     """Undo everything pending in one journal, newest first.
 
     The journal is removed when nothing is left in it.

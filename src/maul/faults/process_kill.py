@@ -8,7 +8,7 @@ from maul.faults.fault import Proof, Target, UndoKind
 from maul.faults.waiting import wait_until
 from maul.hosts.host import Host
 from maul.hosts.pidfile import Pidfile, read_pidfile
-from maul.hosts.undo import act, decide, look
+from maul.hosts.undo import perform
 from maul.hosts.undo_kinds import Undo, UndoSpawn
 
 EFFECT_LIMIT_S = 5.0
@@ -25,6 +25,7 @@ class ProcessKill:
         """Nothing is looked at yet."""
         self._target, self._host, self._clock = target, host, clock
         self._found: Pidfile | None = None
+        self._sent = False
 
     def prepare(self) -> Undo:
         """TargetError when the service does not run and answer: then a kill could be neither proven nor
@@ -37,9 +38,8 @@ class ProcessKill:
         """Kill exactly the process that `prepare` found."""
         victim = self._prepared().process
         if not self._host.signal(victim, signal.SIGKILL):
-            raise TargetError(
-                f"process {victim.pid} was gone before it could be killed", self._target.service
-            )
+            raise TargetError(f"process {victim.pid} was gone before it could be killed", self._target.service)
+        self._sent = True
         return f"killed process {victim.pid}"
 
     def prove_effect(self) -> Proof:
@@ -56,22 +56,22 @@ class ProcessKill:
 
     def heal(self) -> str:
         """Start it again as its pidfile tells, unless it runs."""
+        if self._sent:  # a process that is just dying must not pass for one that needs no restart
+            wait_until(self._clock, EFFECT_LIMIT_S, self._looks_gone)
         undo = UndoSpawn(self._target.pidfile)
-        done, says = act(self._host, self._clock, decide(undo, look(self._host, undo)))
+        done, says = perform(self._host, self._clock, undo)
         if not done:
-            raise UnhealedError(
-                says, self._target.service, "start it by hand; its log says why it does not run"
-            )
+            raise UnhealedError(says, self._target.service, "start it by hand; its log says why it does not run")
         return says
 
     def prove_healed(self) -> Proof:
-        """Another process has taken the place of the killed one, and the service's health answers."""
+        """A process (another one, if one was killed) stands in the pidfile, lives, and the health answers."""
         victim = self._prepared().process
 
         def looks() -> Proof:
             now = read_pidfile(self._host, self._target.pidfile)
-            if now is None or now.process == victim or self._host.process(now.process) is None:
-                return Proof(False, "no new process runs")
+            if now is None or (self._sent and now.process == victim) or self._host.process(now.process) is None:
+                return Proof(False, "no process runs in its place")
             if not self._target.answers():
                 return Proof(False, f"process {now.process.pid} runs, its health does not answer")
             return Proof(True, f"process {now.process.pid} runs and its health answers")
@@ -80,6 +80,10 @@ class ProcessKill:
 
     def clean(self) -> None:
         """Nothing was made."""
+
+    def _looks_gone(self) -> Proof:
+        victim = self._prepared().process
+        return Proof(self._host.process(victim) is None, f"process {victim.pid}")
 
     def _prepared(self) -> Pidfile:
         if self._found is None:

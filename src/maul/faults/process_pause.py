@@ -11,7 +11,7 @@ from maul.faults.fault import Proof, Target, UndoKind
 from maul.faults.process_kill import running_service
 from maul.faults.waiting import wait_until
 from maul.hosts.host import Host, ProcessId
-from maul.hosts.undo import act, decide, look
+from maul.hosts.undo import perform
 from maul.hosts.undo_kinds import Undo, UndoSignal
 
 EFFECT_LIMIT_S = 5.0
@@ -41,9 +41,7 @@ class ProcessPause:
         """Stop exactly the process that `prepare` found."""
         victim = self._prepared()
         if not self._host.signal(victim, signal.SIGSTOP):
-            raise TargetError(
-                f"process {victim.pid} was gone before it could be stopped", self._target.service
-            )
+            raise TargetError(f"process {victim.pid} was gone before it could be stopped", self._target.service)
         return f"stopped process {victim.pid}"
 
     def prove_effect(self) -> Proof:
@@ -60,7 +58,7 @@ class ProcessPause:
     def heal(self) -> str:
         """Let it go on, if it still is the same process."""
         undo = self._undo()
-        done, says = act(self._host, self._clock, decide(undo, look(self._host, undo)))
+        done, says = perform(self._host, self._clock, undo)
         if not done:
             raise UnhealedError(says, self._target.service, f"run: kill -CONT {undo.process.pid}")
         return says

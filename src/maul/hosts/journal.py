@@ -90,9 +90,7 @@ class UndoJournal:
 
     def claim(self, owner: ProcessId) -> None:
         """Say whose journal this is: while that process lives, `maul heal` leaves the journal to it."""
-        self._append(
-            {"owner": {"pid": owner.pid, "start_ticks": owner.start_ticks}, "at_ns": self._clock.now_ns()}
-        )
+        self._append({"owner": {"pid": owner.pid, "start_ticks": owner.start_ticks}, "at_ns": self._clock.now_ns()})
 
     def record(self, fault: str, target: str, undo: Undo, deadline_ns: int | None = None) -> Entry:
         """Write how to undo a harm.

@@ -76,9 +76,7 @@ def is_overdue(entry: Entry, now_ns: int) -> bool:
 class Reaper:
     """The loop around `decide`."""
 
-    def __init__(
-        self, journal: UndoJournal, parent: ProcessId, budget_s: float, lease_s: float | None
-    ) -> None:
+    def __init__(self, journal: UndoJournal, parent: ProcessId, budget_s: float, lease_s: float | None) -> None:
         """Nothing is looked at yet."""
         self._journal, self._parent, self._budget_s, self._lease_s = journal, parent, budget_s, lease_s
         self._host, self._clock = LocalHost(), SystemClock()
@@ -117,9 +115,7 @@ class Reaper:
         *lines, self._tail = (self._tail + heard).split(b"\n")
         if b"renew" in lines:
             self._renewed = time.monotonic()
-        self._view = replace(
-            self._view, disarmed=self._view.disarmed or b"disarm" in lines, pipe_ended=heard == b""
-        )
+        self._view = replace(self._view, disarmed=self._view.disarmed or b"disarm" in lines, pipe_ended=heard == b"")
 
     def _look(self) -> None:
         lease_left = None if self._lease_s is None else self._renewed + self._lease_s - time.monotonic()
@@ -172,9 +168,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--lease-s", type=float)
     options = parser.parse_args(argv)
     pid, _, ticks = options.parent.partition(":")
-    reaper = Reaper(
-        UndoJournal(options.journal), ProcessId(int(pid), int(ticks)), options.budget_s, options.lease_s
-    )
+    reaper = Reaper(UndoJournal(options.journal), ProcessId(int(pid), int(ticks)), options.budget_s, options.lease_s)
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, reaper.terminate)

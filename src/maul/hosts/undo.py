@@ -16,7 +16,7 @@ from maul.core.errors import MachineError, MaulError
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.hosts.journal import Entry, UndoJournal
 from maul.hosts.pidfile import Pidfile, parse_pidfile, read_pidfile
-from maul.hosts.undo_kinds import Undo, UndoKill, UndoRemove, UndoSignal, UndoSpawn
+from maul.hosts.undo_kinds import SingleUndo, Undo, UndoKill, UndoRemove, UndoSeries, UndoSignal, UndoSpawn
 
 POLL_S = 0.02
 SETTLE_S = 0.5  # a program that cannot run (port taken, bad option) is gone by then
@@ -50,6 +50,13 @@ class Refuse:
     """Acting could hurt somebody else."""
 
     says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """It lives; make sure that it is not just dying (SIGKILL returns before its victim is gone)."""
+
+    named: Pidfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ class Clear:
     names: tuple[str, ...]
 
 
-Action = Nothing | Refuse | Start | Send | End | Clear
+Action = Nothing | Refuse | Watch | Start | Send | End | Clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class Undone:
     says: str
 
 
-def decide(undo: Undo, facts: Facts) -> Action:
+def decide(undo: SingleUndo, facts: Facts) -> Action:
     """What has to be done to undo, given what was found. Pure."""
     match undo:
         case UndoSpawn(pidfile):
@@ -121,7 +128,7 @@ def decide(undo: Undo, facts: Facts) -> Action:
 
 def _decide_spawn(pidfile: Path, facts: Facts) -> Action:
     if facts.living:
-        return Nothing(f"{pidfile.stem} runs already (process {facts.living[0].process.pid})")
+        return Watch(facts.living[0])
     if facts.unreadable:
         return Refuse(f"{pidfile} cannot be read: it is not known what to start")
     if not facts.dead:
@@ -138,7 +145,7 @@ def _decide_remove(directory: Path, marker: str, names: tuple[str, ...], facts: 
     return Nothing(f"{directory} is removed already")
 
 
-def look(host: Host, undo: Undo) -> Facts:
+def look(host: Host, undo: SingleUndo) -> Facts:
     """Find out what `decide` needs to know. Changes nothing."""
     match undo:
         case UndoSpawn(pidfile):
@@ -178,10 +185,10 @@ def _look_at_pidfiles(host: Host, paths: list[Path]) -> Facts:
 def act(host: Host, clock: Clock, action: Action) -> tuple[bool, str]:
     """Do it. Whether it is undone now, and one line that says so. Bounded in time."""
     match action:
-        case Nothing(says):
-            return True, says
-        case Refuse(says):
-            return False, says
+        case Nothing(says) | Refuse(says):
+            return isinstance(action, Nothing), says
+        case Watch(named):
+            return _watch(host, clock, named)
         case Start(spec):
             return _start(host, clock, spec)
         case Send(process, number):
@@ -197,11 +204,23 @@ def act(host: Host, clock: Clock, action: Action) -> tuple[bool, str]:
 
 def _start(host: Host, clock: Clock, spec: SpawnSpec) -> tuple[bool, str]:
     process = host.spawn(spec)
+    if not _stays(host, clock, process):
+        return False, f"{spec.argv[0]} ended at once after its restart; its log is {spec.log}"
+    return True, f"started again as process {process.pid}"
+
+
+def _watch(host: Host, clock: Clock, named: Pidfile) -> tuple[bool, str]:
+    if _stays(host, clock, named.process):
+        return True, f"{named.path.stem} runs already (process {named.process.pid})"
+    return _start(host, clock, named.spec)
+
+
+def _stays(host: Host, clock: Clock, process: ProcessId) -> bool:
     for _ in range(round(SETTLE_S / POLL_S)):
         clock.wait(POLL_S)
         if host.process(process) is None:
-            return False, f"{spec.argv[0]} ended at once after its restart; its log is {spec.log}"
-    return True, f"started again as process {process.pid}"
+            return False
+    return True
 
 
 def _end(
@@ -240,6 +259,18 @@ def _clear(directory: Path, names: tuple[str, ...]) -> tuple[bool, str]:
     except OSError as error:
         return False, f"cannot remove {error.filename}: {error.strerror}"
     return True, f"removed {directory}"
+
+
+def perform(host: Host, clock: Clock, undo: Undo) -> tuple[bool, str]:
+    """Look, decide, act. Whether it is undone now, and one line that says so."""
+    singles = undo.undos if isinstance(undo, UndoSeries) else (undo,)
+    said = []
+    for single in singles:
+        done, says = act(host, clock, decide(single, look(host, single)))
+        if not done:
+            return False, says
+        said.append(says)
+    return True, "; ".join(said)
 
 
 def undo_pending(
@@ -281,9 +312,9 @@ def undo_one(journal: UndoJournal, entry: Entry, host: Host, clock: Clock, lock_
     """
     try:
         with journal.lock(lock_timeout_s):
-            if entry.id in journal.contents().done:
+            if entry not in journal.pending():  # also when the whole journal was done with, and removed
                 return Undone(entry, True, "undone already")
-            done, says = act(host, clock, decide(entry.undo, look(host, entry.undo)))
+            done, says = perform(host, clock, entry.undo)
             if done:
                 journal.done(entry.id, says)
             return Undone(entry, done, says)

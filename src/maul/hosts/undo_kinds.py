@@ -50,7 +50,20 @@ class UndoRemove:
     names: tuple[str, ...]
 
 
-Undo = UndoSpawn | UndoSignal | UndoKill | UndoRemove
+SingleUndo = UndoSpawn | UndoSignal | UndoKill | UndoRemove
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSeries:
+    """Several, in this order, under one hold of the journal's lock; one that fails ends it.
+
+    Ending processes and removing their files must be one: between the two, somebody could restart a process.
+    """
+
+    undos: tuple[SingleUndo, ...]
+
+
+Undo = SingleUndo | UndoSeries
 
 
 def undo_to_json(undo: Undo) -> dict[str, Any]:
@@ -69,10 +82,18 @@ def undo_to_json(undo: Undo) -> dict[str, Any]:
             return {"kind": "kill", "pidfiles": str(pidfiles), "grace_s": grace_s}
         case UndoRemove(directory, marker, names):
             return {"kind": "remove", "directory": str(directory), "marker": marker, "names": list(names)}
+        case UndoSeries(undos):
+            return {"kind": "series", "undos": [undo_to_json(single) for single in undos]}
 
 
 def undo_from_json(data: dict[str, Any]) -> Undo:
     """The reverse; ValueError for a kind that this maul does not know, KeyError for a missing part."""
+    if data["kind"] == "series":
+        return UndoSeries(tuple(_single_from_json(single) for single in data["undos"]))
+    return _single_from_json(data)
+
+
+def _single_from_json(data: dict[str, Any]) -> SingleUndo:
     match data["kind"]:
         case "spawn":
             return UndoSpawn(Path(data["pidfile"]))

@@ -16,6 +16,8 @@ from maul.insight.spans import Span, spans
 from maul.insight.walls import attribute_wall, generator_wall
 from maul.insight.words import show_rate
 
+WHOLE_RATIO = 0.5
+"""A level shorter than this share of the usual length was cut off."""
 SAME_RATE_RATIO = 0.01
 """Levels whose rates differ by less than this were tries of the same rate."""
 DEFAULT_LIMITS = GeneratorLimits()
@@ -42,7 +44,7 @@ def find_capacity(  # noqa: PLR0917 - the tables of a record, and what was promi
         return None
     gauges = Gauges(samples)
     given = LevelInput(book, OperationColumns(operations, phase), gauges, objectives, generator)
-    levels = [measure_level(span, phase, given) for span in by_phase[phase]]
+    levels = [measure_level(span, phase, given) for span in _whole(by_phase[phase])]
     search = search_limit(levels)
     wall = _wall(gauges, levels, search, generator)
     return Capacity(
@@ -69,10 +71,11 @@ def search_limit(levels: Sequence[Level]) -> Search:
     """The last good rate below the first confirmed bad one.
 
     A bad rate is confirmed when the next higher valid rate is bad too, when it is the highest, or when it was
-    bad twice. A level that missed an objective because the generator was the limit is void: it is neither.
+    bad twice. A level that missed an objective because the generator was the limit is void: it is neither. So
+    is one in which nothing was due.
     """
     void = [level for level in levels if level.generator_bound and not level.meets]
-    rates = _by_rate([level for level in levels if level.meets or not level.generator_bound])
+    rates = _by_rate([level for level in levels if level not in void and _measured(level)])
     good: Level | None = None
     for index, tries in enumerate(rates):
         if _held(tries):
@@ -101,6 +104,17 @@ def _held(tries: Sequence[Level]) -> bool:
     return sum(1 if level.meets else -1 for level in tries) > 0
 
 
+def _measured(level: Level) -> bool:
+    return level.p99_ms > 0 or level.error_ratio > 0 or level.dropped_ratio > 0
+
+
+def _whole(levels: Sequence[Span]) -> list[Span]:
+    """Without those that the end of the run cut off: a moment at a rate is no evidence that it holds."""
+    lengths = sorted(level.ended_ns - level.began_ns for level in levels)
+    usual_ns = lengths[len(lengths) // 2]
+    return [level for level in levels if level.ended_ns - level.began_ns >= usual_ns * WHOLE_RATIO]
+
+
 def _lowest(levels: Sequence[Level]) -> Level | None:
     return min(levels, key=lambda level: level.offered_per_s, default=None)
 
@@ -123,7 +137,7 @@ def _says(search: Search, wall: Wall | None) -> str:
         held = f"It held {good}; what" if good else "What"
         return f"{held} it can do beyond is not known, because at {void} the load generator was the limit{gave}"
     if good:
-        return f"It held {good}, the highest rate that was tried; its limit lies above."
+        return f"It held {good}, the highest rate that was measured; its limit lies above."
     return "Nothing is known: no level was measured."
 
 

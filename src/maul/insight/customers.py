@@ -52,11 +52,9 @@ def _tell(fault: Span, phase: Span | None, book: LatencyBook, operations: pa.Tab
     first, end = fault.began_ns // 10**9, max(fault.began_ns // 10**9 + 1, math.ceil(fault.ended_ns / 1e9))
     # Only the phase that was hurt is looked at: an audit afterwards has other latencies.
     name = phase.name if phase is not None else None
-    floor = math.ceil(phase.began_ns / 1e9) if phase is not None else first - BESIDE_S
-    roof = phase.ended_ns // 10**9 if phase is not None else end + BESIDE_S
-    before = _view(book, name, max(floor, first - BESIDE_S), first)
+    before = _view(book, name, first - BESIDE_S, first)
     during = _view(book, name, first, end)
-    after = _view(book, name, end, min(roof, end + BESIDE_S))
+    after = _view(book, name, end, end + BESIDE_S)
     if during is None:
         return "No operation was due while it lasted, so what customers would have seen is not known."
     lasted_s, classes = (fault.ended_ns - fault.began_ns) / 1e9, _classes(operations, name, first, end)
@@ -71,8 +69,6 @@ def _tell(fault: Span, phase: Span | None, book: LatencyBook, operations: pa.Tab
 
 def _view(book: LatencyBook, phase: str | None, first: int, end: int) -> _View | None:
     """None when nothing was due."""
-    if end <= first:
-        return None
     select = Select(phase=phase, seconds=(first, end))
     counts = book.counts(select)
     offered = sum(counts.values())

@@ -12,6 +12,7 @@ from maul.insight.words import show_ms, show_ratio
 
 _SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
 _DEFAULT_LIMITS = GeneratorLimits()
+_IDLE_RATIO = 0.5
 
 
 def generator_summary(
@@ -74,6 +75,7 @@ def _says(bound: bool, busiest: float, shards: int, lag: Histogram, void: int) -
     late = f"; 99 % of its sends were at most {show_ms(percentile_ms(lag, 99.0))} late" if lag.count else ""
     used = f"In its busiest phase the generator used {show_ratio(busiest)} of {its}{late}"
     if not bound:
-        return f"{used}. It was not the limit."
+        idle = " and had time to spare" if busiest < _IDLE_RATIO else ""
+        return f"{used}. It was not the limit{idle}."
     levels = f" in {void} level{'s' if void > 1 else ''}, which say nothing about the target" if void else ""
     return f"{used}. It was the limit{levels}: use more cores or more generators."

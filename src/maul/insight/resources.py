@@ -95,7 +95,10 @@ def cores(gauges: Gauges, host: str | None = None) -> list[Gauge]:
 
 
 def _processes(gauges: Gauges, generator_cores: int) -> list[Resource]:
-    """A process is full when all its threads are, or all cores of its host. 1.0 of its gauge is one core."""
+    """A process is full when all its threads are, or all cores of its host. 1.0 of its gauge is one core.
+
+    Where its threads were not read, it is taken to have enough of them.
+    """
     found: list[Resource] = []
     for g in gauges.find("process", "cpu_ratio"):
         if g.subject == MAUL:
@@ -104,7 +107,7 @@ def _processes(gauges: Gauges, generator_cores: int) -> list[Resource]:
             continue
         threads = gauges.typical(Gauge(g.host, "process", "threads", g.subject))
         limits = [n for n in (threads, float(len(cores(gauges, g.host)))) if n]
-        if limits and threads:
+        if limits:
             label = _label("{subject} on host {host}", g)
             found.append(Resource("process", g.host, g.subject, label, g, PROCESS_CAP, min(limits)))
     return found

@@ -19,7 +19,9 @@ GENERATOR_HOG_RATIO = 0.5
 AWAIT_GROWTH_MIN = 1.5
 """A disk that is always busy but whose waits do not grow serves in parallel: it is not full."""
 _CONSUMERS_SHOWN_MAX, _CONSUMER_RATIO_MIN = 3, 0.03
+_OTHERS_RATIO_MIN, _NOT_ALONE_RATIO = 0.15, 0.3  # of the host; the kernel's own work is a little of it
 _EVIDENCE_MAX = 10
+_TELLING_RATIO = 0.5  # of its cap: what is emptier is no evidence
 _UNMEASURED = "a queue, a lock or a limit inside the target, or something that is not measured"
 _NEEDED_KINDS = {"cpu": "cpu", "disk": "disk", "memory": "memory"}
 
@@ -181,7 +183,7 @@ def _tell(scene: _Scene, suspect: _Reading) -> tuple[str, str, str]:
     how_full = show_ratio(suspect.bad)
     before = "" if suspect.became_full or suspect.good is None else "; it was so at the good level already"
     if resource.kind == "cpu":
-        return _tell_cpu(scene, suspect)
+        return _tell_cpu(scene, suspect, before)
     if resource.kind == "process":
         threads = "its one thread" if resource.whole == 1 else f"its {resource.whole:.0f} threads"
         return "process", resource.subject, f"{resource.label} used {how_full} of what {threads} can{before}"
@@ -197,18 +199,19 @@ def _tell(scene: _Scene, suspect: _Reading) -> tuple[str, str, str]:
     return resource.kind, subject, f"{resource.label} was {how_full} full{before}"
 
 
-def _tell_cpu(scene: _Scene, suspect: _Reading) -> tuple[str, str, str]:
+def _tell_cpu(scene: _Scene, suspect: _Reading, before: str) -> tuple[str, str, str]:
     host = suspect.resource.host
     host_cores = scene.on(host, "cpu")
     full = [r for r in host_cores if r.full]
     rest = [r.bad for r in host_cores if not r.full]
+    users = _consumers(scene, host)
     if rest:
         were = "was" if len(full) == 1 else "were"
         others = f"the other {len(rest)}" if len(rest) > 1 else "the other"
         busy = f"{listed(r.resource.subject for r in full)} of host {host} {were} {_mean_busy(full)} busy"
         idle = f"{others} only {show_ratio(sum(rest) / len(rest))}: something cannot use more than that"
-        return "cpu", f"{suspect.resource.subject} of host {host}", f"{busy}, {idle}{_consumers(scene, host)}"
-    return "cpu", f"host {host}", _all_busy(full) + _consumers(scene, host)
+        return "cpu", f"{suspect.resource.subject} of host {host}", f"{busy}, {idle}{before}{users}"
+    return "cpu", f"host {host}", f"{_all_busy(full)}{before}{users}"
 
 
 def _mean_busy(readings: Sequence[_Reading]) -> str:
@@ -235,7 +238,13 @@ def _consumers(scene: _Scene, host: str) -> str:
     shown = [f"{name} {show_ratio(share)}" for name, share in largest if share >= _CONSUMER_RATIO_MIN]
     if maul is not None:
         shown.append(f"the load generator itself {show_ratio(maul)}")
-    return f"; the largest consumers were {', '.join(shown)}" if shown else "; which processes used them was not read"
+    if not means and maul is None:
+        return "; which processes used them was not read"
+    others = (sum(r.bad for r in scene.on(host, "cpu")) / whole) - sum(means.values()) - (maul or 0.0)
+    if others >= _OTHERS_RATIO_MIN:
+        shown.append(f"processes that are not part of this test {show_ratio(others)}")
+    alone = "" if others < _NOT_ALONE_RATIO else ": the machine was not free for it"
+    return f"; the largest consumers were {', '.join(shown)}{alone}" if shown else "; no process used much of it"
 
 
 def _nothing_full(scene: _Scene, evidence: list[str]) -> Wall:
@@ -272,7 +281,8 @@ def _evidence(scene: _Scene) -> list[str]:
     """Figures behind the sentence, the most telling first."""
     bad_rate = show_rate(scene.bad.offered_per_s)
     lines: list[str] = []
-    for r in _fullest(scene.readings, per_kind=2)[:5]:
+    telling = [r for r in scene.readings if r.bad >= r.resource.cap * _TELLING_RATIO]
+    for r in _fullest(telling, per_kind=2)[:5]:
         good = ""
         if r.good is not None and scene.good is not None:
             good = f"{show_ratio(r.good)} at {show_rate(scene.good.offered_per_s)}, "
@@ -318,7 +328,9 @@ def _retransmits(scene: _Scene) -> list[str]:
 
 def _trends(scene: _Scene) -> list[str]:
     """The next walls, as far as the levels tried can tell: not beyond twice their rate."""
-    near = [line for line in scene.ahead if 0 < line.at_per_s <= 2 * scene.bad.offered_per_s]
+    rate = scene.bad.offered_per_s
+    full = {r.resource for r in scene.readings if r.full}
+    near = [line for line in scene.ahead if rate < line.at_per_s <= 2 * rate and line.resource not in full]
     return [
         f"by its trend {r.label} is full ({show_ratio(r.cap)}) at {show_rate(line.at_per_s)}"
         for line in near[:3]

@@ -13,8 +13,8 @@ from maul.hosts.deadman import DeadMan
 from maul.hosts.journal import Entry, UndoJournal
 from maul.hosts.local import LocalHost
 from maul.hosts.places import journal_directory
-from maul.hosts.undo import Undone, act, decide, look, pidfiles_in, undo_one
-from maul.hosts.undo_kinds import Undo, UndoKill, UndoRemove
+from maul.hosts.undo import perform, pidfiles_in, undo_one
+from maul.hosts.undo_kinds import SingleUndo, Undo, UndoKill, UndoRemove, UndoSeries
 from maul.lab import state
 from maul.lab.bringup import Bringup, OnStep
 from maul.lab.health import RoleStatus, check_all
@@ -82,9 +82,8 @@ def up(name: str = "lab", directory: Path | None = None, on_step: OnStep = _sile
     """
     journal = UndoJournal(journal_directory() / f"lab-{secrets.token_hex(6)}.jsonl")
     with DeadMan.arm(journal) as deadman:
-        lab, entries = _bring_up(name, directory, on_step, deadman, keep_logs=True)
-        for entry in entries:
-            journal.done(entry.id, "the lab is up and stays")
+        lab, entry = _bring_up(name, directory, on_step, deadman, keep_logs=True)
+        journal.done(entry.id, "the lab is up and stays")
     return lab
 
 
@@ -110,12 +109,12 @@ def embedded(
         if deadman is None:
             journal = UndoJournal(journal_directory() / f"lab-{secrets.token_hex(6)}.jsonl")
             deadman = stack.enter_context(DeadMan.arm(journal))
-        lab, entries = _bring_up(name, directory, on_step, deadman, keep_logs)
+        lab, entry = _bring_up(name, directory, on_step, deadman, keep_logs)
         try:
             yield lab
-        finally:
             on_step("taking the lab down")
-            _take_back(deadman.journal, entries)
+        finally:
+            _take_back(deadman.journal, entry)
 
 
 def status(directory: Path) -> list[RoleStatus]:
@@ -138,22 +137,22 @@ def down(directory: Path) -> DownReport:
     the logs. UnhealedError when a process cannot be ended: then its pidfile stays.
     """
     host, clock = LocalHost(), SystemClock()
-    if not directory.is_dir() or not state.remains(directory):
+    if not directory.is_dir() or not state.is_ours(host, directory):
         return DownReport(directory, False, 0, f"no lab runs in {directory}; there is nothing to take down")
     with state.locked(directory):
         living = sum(host.process(named.process) is not None for named in pidfiles_in(host, directory / "run"))
         if not (directory / MARKER).exists():
-            host.write_bytes(directory / MARKER, b"{}\n")  # its pidfiles say that it is ours, and it is not foreign
-        for undo in reversed(_undos(directory, keep_logs=True)):
-            done, says = act(host, clock, decide(undo, look(host, undo)))
-            if not done:
-                raise UnhealedError(says, str(directory), "end that process by hand; then: maul lab down")
-    return DownReport(directory, True, living, f"took down {living} processes; the logs stay in {directory / LOGS}")
+            host.write_bytes(directory / MARKER, b"{}\n")  # somebody removed it; its pidfiles say that it is ours
+        done, says = perform(host, clock, _undo(directory, keep_logs=True))
+        if not done:
+            raise UnhealedError(says, str(directory), "end that process by hand; then: maul lab down")
+    says = f"took down {living} processes; the logs stay in {directory / LOGS}"
+    return DownReport(directory, True, living, says)
 
 
 def _bring_up(
     name: str, directory: Path | None, on_step: OnStep, deadman: DeadMan, keep_logs: bool
-) -> tuple[Lab, list[Entry]]:
+) -> tuple[Lab, Entry]:
     host = LocalHost()
     place = state.lab_directory(name, directory)
     programs = find_programs()
@@ -168,10 +167,10 @@ def _bring_up(
         raise
 
 
-def _bring_up_in(bringup: Bringup, deadman: DeadMan, keep_logs: bool) -> tuple[Lab, list[Entry]]:
+def _bring_up_in(bringup: Bringup, deadman: DeadMan, keep_logs: bool) -> tuple[Lab, Entry]:
     layout, host = bringup.layout, bringup.host
     bringup.check_room()
-    entries = [deadman.journal.record("lab", layout.name, undo) for undo in _undos(layout.directory, keep_logs)]
+    entry = deadman.journal.record("lab", layout.name, _undo(layout.directory, keep_logs))
     try:
         state.save(host, layout, is_up=False)  # first: without it, nothing in the directory counts as ours
         bringup.on_step(f"writing the lab's files into {layout.directory}")
@@ -180,10 +179,10 @@ def _bring_up_in(bringup: Bringup, deadman: DeadMan, keep_logs: bool) -> tuple[L
         bringup.start_roles()
         state.save(host, layout, is_up=True)
     except BaseException:  # a role died, Ctrl-C, SIGTERM: whatever it is, nothing of the lab stays
-        _take_back(deadman.journal, entries)
+        _take_back(deadman.journal, entry)
         raise
     bringup.on_step(f"the lab is up: {layout.url}")
-    return Lab(layout), entries
+    return Lab(layout), entry
 
 
 def _refuse_remains(layout: LabLayout) -> None:
@@ -192,7 +191,7 @@ def _refuse_remains(layout: LabLayout) -> None:
         raise MachineError(
             "a lab is up here already, or what is left of one",
             str(layout.directory),
-            "take it down: maul lab down",
+            "take it down: maul lab down; if that finds none, remove the directory",
         )
     if there:
         raise MachineError(
@@ -202,21 +201,17 @@ def _refuse_remains(layout: LabLayout) -> None:
         )
 
 
-def _undos(directory: Path, keep_logs: bool) -> list[Undo]:
-    """In the order of the journal, which is undone backwards: first end the processes, then remove their
-    files.
-    """
-    undos: list[Undo] = [UndoRemove(directory, MARKER, MADE if keep_logs else (*MADE, LOGS))]
+def _undo(directory: Path, keep_logs: bool) -> Undo:
+    """End the processes, then remove their files. Follows from the directory alone, not from `lab.json`."""
+    undos: list[SingleUndo] = [UndoKill(directory / "run", GRACE_S)]
     if state.socket_directory(directory).parent != directory:
         undos.append(UndoRemove(state.short_place(directory), state.SOCKETS_MARKER, (state.SOCKETS,)))
-    undos.append(UndoKill(directory / "run", GRACE_S))
-    return undos
+    undos.append(UndoRemove(directory, MARKER, MADE if keep_logs else (*MADE, LOGS)))
+    return UndoSeries(tuple(undos))
 
 
-def _take_back(journal: UndoJournal, entries: list[Entry]) -> None:
-    """Undo our own entries, newest first. UnhealedError when one fails: the rest waits for `maul heal`."""
-    host, clock = LocalHost(), SystemClock()
-    for entry in reversed(entries):
-        result: Undone = undo_one(journal, entry, host, clock, UNDO_LIMIT_S)
-        if not result.done:
-            raise UnhealedError(f"the lab is not down: {result.says}", entry.target, "run: maul heal")
+def _take_back(journal: UndoJournal, entry: Entry) -> None:
+    """Undo our own entry. UnhealedError when it fails: `maul heal` goes on."""
+    result = undo_one(journal, entry, LocalHost(), SystemClock(), UNDO_LIMIT_S)
+    if not result.done:
+        raise UnhealedError(f"the lab is not down: {result.says}", entry.target, "run: maul heal")

@@ -16,6 +16,7 @@ from maul.campaign.quantities import NAME_PATTERN
 from maul.core.errors import CampaignError, MachineError
 from maul.hosts.host import Host
 from maul.hosts.places import state_directory
+from maul.hosts.undo import pidfiles_in
 from maul.lab.layout import MADE, MARKER, SLOT_MAX, SLOT_MIN, SOCKET_PATH_MAX, LabLayout, Programs
 
 STATE_VERSION = 1
@@ -54,8 +55,8 @@ def short_place(directory: Path) -> Path:
 def make_private(directory: Path) -> None:
     """A directory that is ours and nobody else can enter. MachineError when somebody else made it."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = directory.lstat()
-    if directory.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
+    found = directory.lstat()  # of a link, the mode is 0777
+    if found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise MachineError("this directory is not ours alone", str(directory), "remove it, or set another TMPDIR")
 
 
@@ -119,6 +120,17 @@ def remains(directory: Path) -> list[str]:
     return [name for name in (MARKER, *MADE) if (directory / name).exists()]
 
 
+def is_ours(host: Host, directory: Path) -> bool:
+    """Whether a lab stands here, or what is left of one: other people have directories named `data`, too.
+
+    A `lab.json` that can be read says so; so does a pidfile of a process that was started in here.
+    """
+    with contextlib.suppress(MachineError):
+        if load(host, directory) is not None:
+            return True
+    return any(named.spec.cwd.is_relative_to(directory) for named in pidfiles_in(host, directory / "run"))
+
+
 def is_free(layout: LabLayout) -> bool:
     """Whether every address and port of a slot can be listened on now."""
     return all(_can_listen(service.address, port) for service in layout.services for port in service.ports)
@@ -153,7 +165,7 @@ def slots_of_neighbours(host: Host, directory: Path) -> set[int]:
 def claimed_slot(host: Host, name: str, directory: Path, programs: Programs) -> Iterator[LabLayout]:
     """A free slot, held against every other `maul lab up` on this machine until the block ends.
 
-    The claim is a listening socket of ours on the slot's own address: the kernel grants it to one, whoever
+    The claim is a bound socket of ours on the slot's own address: the kernel grants it to one, whoever
     the others are and wherever they keep their state, and takes it back when we die. After the block the
     lab's own listeners are the claim.
     """
@@ -178,7 +190,6 @@ def _claim(slot: int) -> socket.socket | None:
     claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         claim.bind((f"127.{slot}.0.1", _CLAIM_PORT))
-        claim.listen(1)
     except OSError:
         claim.close()
         return None

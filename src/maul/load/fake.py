@@ -144,9 +144,7 @@ class FakeGenerator:
         if now:
             under_way = script["end_ns"] > at_ns
             reads = np.isin(script["op"], (1, 2, 4))
-            script["outcome"] = np.where(
-                under_way, np.where(reads, Outcome.FAIL, Outcome.UNKNOWN), script["outcome"]
-            )
+            script["outcome"] = np.where(under_way, np.where(reads, Outcome.FAIL, Outcome.UNKNOWN), script["outcome"])
             script["error_class"] = np.where(under_way, ErrorClass.STOPPED, script["error_class"])
             script["end_ns"] = np.where(under_way, at_ns, script["end_ns"])
         self._script = np.sort(script, order="end_ns")

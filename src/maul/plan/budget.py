@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from maul.campaign import Campaign
 from maul.campaign.model_phases import TimedPhase
@@ -13,36 +14,65 @@ from maul.plan.model import PhasePlan
 _TERMS_MAX = 12
 
 
+Show = Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """One quantity that adds up over phases: its key in the limits, and how it is told."""
+
+    key: str
+    value: Callable[[PhasePlan], float]
+    says: str
+    show: Show
+    exact: Show
+
+
+_REQUESTS = _Sum(
+    "requests",
+    lambda phase: phase.expected.requests,
+    "the plan sends {} requests",
+    lambda count: f"{count:,.0f}",
+    lambda count: f"{count:,.0f}",
+)
+_BYTES = _Sum(
+    "bytes",
+    lambda phase: phase.expected.bytes,
+    "the plan moves {}, headers included",
+    show_size,
+    lambda size: f"{size:,.0f} B",
+)
+_TIME = _Sum(
+    "duration",
+    lambda phase: phase.seconds,
+    "the phases with a fixed length take {}",
+    show_duration,
+    lambda seconds: f"{seconds:g} s",
+)
+
+
 def over_budget(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[Problem]:
     """Every limit that the plan would exceed, with the sum."""
     limits = campaign.limits
-    yield from _total(
-        phases, ("requests", "requests"), lambda p: p.expected.requests, limits.requests, lambda n: f"{n:,.0f}"
-    )
-    yield from _total(phases, ("bytes", "bytes"), lambda p: p.expected.bytes, limits.total_bytes, show_size)
-    timed = [phase for phase in phases if phase.timed]
-    yield from _total(timed, ("duration", "time"), lambda p: p.seconds, limits.duration_s, show_duration)
+    yield from _over(_REQUESTS, phases, limits.requests)
+    yield from _over(_BYTES, phases, limits.total_bytes)
+    yield from _over(_TIME, [phase for phase in phases if phase.timed], limits.duration_s)
     yield from _bandwidth(campaign)
 
 
-def _total(
-    phases: Sequence[PhasePlan],
-    names: tuple[str, str],
-    value: Callable[[PhasePlan], float],
-    limit: float,
-    show: Callable[[float], str],
-) -> Iterator[Problem]:
-    key, noun = names
-    total = math.fsum(value(phase) for phase in phases)
-    if total > limit:
-        terms = [f"{phase.name} {show(value(phase))}" for phase in phases]
-        if len(terms) > _TERMS_MAX:
-            terms = [*terms[:_TERMS_MAX], f"{len(terms) - _TERMS_MAX} more"]
-        yield Problem(
-            ("limits", key),
-            f"the plan needs {show(total)} of {noun}, and the limit is {show(limit)}: {' + '.join(terms)}; "
-            f"raise limits.{key} or plan less",
-        )
+def _over(quantity: _Sum, phases: Sequence[PhasePlan], limit: float) -> Iterator[Problem]:
+    total = math.fsum(quantity.value(phase) for phase in phases)
+    if total <= limit:
+        return
+    show = quantity.show if quantity.show(total) != quantity.show(limit) else quantity.exact
+    terms = [f"{phase.name} {show(quantity.value(phase))}" for phase in phases]
+    if len(terms) > _TERMS_MAX:
+        terms = [*terms[:_TERMS_MAX], f"{len(terms) - _TERMS_MAX} more"]
+    yield Problem(
+        ("limits", quantity.key),
+        f"{quantity.says.format(show(total))}, and the limit is {show(limit)}: {' + '.join(terms)}; "
+        f"raise limits.{quantity.key} or plan less",
+    )
 
 
 def _bandwidth(campaign: Campaign) -> Iterator[Problem]:

@@ -65,7 +65,7 @@ def _service(fault: Fault, site: Site, index: int) -> Service | Problem:
     if not candidates:
         return Problem(("faults", index, "role"), f"site {site.name} has no {fault.role} service to hurt")
     if fault.pick > len(candidates):
-        says = f"site {site.name} has {len(candidates)} {fault.role} service(s): pick 1 to {len(candidates)}"
+        says = f"site {site.name} has {len(candidates)} of role {fault.role}: pick 1 to {len(candidates)}"
         return Problem(("faults", index, "pick"), says)
     return candidates[fault.pick - 1]
 

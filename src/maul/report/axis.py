@@ -111,7 +111,8 @@ def name_source(names: Sequence[Name], letter_px: float = LETTER_PX) -> ColumnDa
     return ColumnDataSource(
         {
             "begin": [name.band.begin_s for name in names],
-            "end": [name.until_s for name in names],
+            "end": [name.band.end_s for name in names],
+            "until": [name.until_s for name in names],
             "text": texts,
             "pixels": [len(text) * letter_px + 6 for text in texts],
             "x": [name.band.begin_s for name in names],

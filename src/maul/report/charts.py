@@ -200,7 +200,7 @@ def _hover(plot: Any, panel: Panel, source: ColumnDataSource, grid: Grid) -> Non
         hover_line_alpha=0.0,
         name="hover",
     )
-    digits = "0,0.[0]" if limits_of(panel, 0.0)[1] > MANY else "0,0.[000]"
+    digits = "0,0.[0]" if not panel.log and limits_of(panel, 0.0)[1] > MANY else "0,0.[000]"
     rows = [("", "@t{0,0.0} s · @at{%H:%M:%S} UTC")]
     rows += [
         (shorten(line.label).replace("@", "＠").replace("$", "＄"), f"@c{i}{{{digits}}}")

@@ -1,6 +1,7 @@
 """The page: one HTML file that opens anywhere, with nothing loaded from the network."""
 
 import base64
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from maul.core.errors import MachineError
 from maul.core.summary import Summary
 from maul.insight.latency import LatencyBook
 from maul.report import numerals
@@ -68,11 +70,27 @@ class Drawn:
 
 
 def write(run: Record, summary: Summary) -> Path:
-    """Write `report.html` and `junit.xml` into the run directory; the path of the page."""
+    """Write `report.html` and `junit.xml` into the run directory; the path of the page.
+
+    MachineError when the disk refuses: the record is not touched, and a report can be drawn again.
+    """
     page = run.path / PAGE_NAME
-    page.write_text(render(run, summary), encoding="utf-8")
-    (run.path / JUNIT_NAME).write_text(junit_xml(summary), encoding="utf-8")
+    _put(page, render(run, summary), summary.run_id)
+    _put(run.path / JUNIT_NAME, junit_xml(summary), summary.run_id)
     return page
+
+
+def _put(path: Path, text: str, run_id: str) -> None:
+    """Whole or not at all: an older report stays until the new one is written."""
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        what = f"the report cannot be written: {error.strerror or error}"
+        raise MachineError(what, str(path), f"Make room, then draw it again: maul report {run_id}") from error
 
 
 def render(run: Record, summary: Summary) -> str:

@@ -226,7 +226,6 @@ def _panel(spec: Spec, readings: Readings) -> Panel:
             owner = curve.subject if spec.colour_by_subject else f"{source.metric} {curve.subject}"
             if owner not in colour_of:
                 colour_of[owner] = next(palette)
-            # the subject is put in place, not formatted: its name may hold braces
             label = source.label.replace("{}", curve.subject).strip()
             lines.append(Line(label, colour_of[owner], curve.values * spec.scale, source.dash))
     if spec.key == "cpu":

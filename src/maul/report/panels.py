@@ -107,10 +107,11 @@ class Band:
 
 @dataclass(frozen=True)
 class Mark:
-    """A moment worth a line: what the guard did."""
+    """A moment worth a line: what the guard did, and why."""
 
     label: str
     at_s: float
+    says: str = ""
 
 
 def bands(summary: Summary, events: pa.Table) -> tuple[Band, ...]:
@@ -145,9 +146,12 @@ def _pairs(events: pa.Table, kind: EventKind, end_ns: int) -> Iterable[tuple[str
 
 def marks(summary: Summary, events: pa.Table) -> tuple[Mark, ...]:
     """What the guard did, and when."""
-    return tuple(Mark(row["name"], (row["at_ns"] - summary.began_ns) / 1e9) for row in _rows(events, EventKind.GUARD))
+    return tuple(
+        Mark(row["name"], (row["at_ns"] - summary.began_ns) / 1e9, row["says"])
+        for row in _rows(events, EventKind.GUARD)
+    )
 
 
 def _rows(events: pa.Table, kind: EventKind) -> Sequence[dict[str, Any]]:
-    rows = events.select(["at_ns", "kind", "edge", "name"]).to_pylist()
+    rows = events.select(["at_ns", "kind", "edge", "name", "says"]).to_pylist()
     return sorted((row for row in rows if row["kind"] == kind), key=lambda row: row["at_ns"])

@@ -39,10 +39,9 @@ class Readings:
         """From the samples table of a record."""
         self.grid = grid
         self._samples = samples
-        self._many_hosts = len(pc.unique(samples["host"])) > 1 if samples.num_rows else False
 
     def curves(self, probe: str, metric: str) -> list[Curve]:
-        """One curve per host and subject, in the order of their names."""
+        """One curve per host and subject, in the order of their names; the host is named where it tells two apart."""
         if not self._samples.num_rows:
             return []
         rows = self._samples.filter((pc.field("probe") == probe) & (pc.field("metric") == metric))
@@ -51,13 +50,14 @@ class Readings:
         places: dict[tuple[str, str], list[int]] = {}
         for row, owner in enumerate(zip(rows["host"].to_pylist(), rows["subject"].to_pylist(), strict=True)):
             places.setdefault((str(owner[0]), str(owner[1])), []).append(row)
+        names = [subject for _, subject in places]
         return [
-            Curve(self._name(host, subject), on_grid(self.grid, at_s[rows_of], values[rows_of]))
+            Curve(
+                f"{host} {subject}".strip() if names.count(subject) > 1 else subject,
+                on_grid(self.grid, at_s[rows_of], values[rows_of]),
+            )
             for (host, subject), rows_of in sorted(places.items(), key=lambda item: _natural(item[0]))
         ]
-
-    def _name(self, host: str, subject: str) -> str:
-        return f"{host} {subject}".strip() if self._many_hosts else subject
 
 
 def _natural(names: Iterable[str]) -> list[tuple[str, int, str]]:

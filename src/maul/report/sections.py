@@ -1,25 +1,34 @@
 """The sections of the page after its header, each a function of the summary."""
 
-from collections.abc import Iterable
-
 from maul.core.summary import (
-    AuditSummary,
     Capacity,
     Check,
-    ErrorCount,
-    FaultSummary,
     GeneratorSummary,
     Level,
     OperationLatency,
+    Percentiles,
     PhaseSummary,
     Summary,
 )
 from maul.core.units import show_duration, show_size
 from maul.core.verdict import Verdict
 from maul.report import numerals, words
-from maul.report.view import Body, Cell, Chip, Column, Page, Section, Table, header, tiles, verdict_chip
-
-FINDINGS_SHOWN_MAX = 200
+from maul.report.trouble import data_section, errors_section, faults_section
+from maul.report.view import (
+    AFTERMATH,
+    ENOUGH_FOR_P99,
+    ENOUGH_FOR_P999,
+    Body,
+    Cell,
+    Chip,
+    Column,
+    Page,
+    Section,
+    Table,
+    header,
+    tiles,
+    verdict_chip,
+)
 
 
 def build(summary: Summary) -> Page:
@@ -33,9 +42,9 @@ def build(summary: Summary) -> Page:
             _capacity(summary.capacity, summary.began_ns),
             Section("time", "Over time"),
             _latency(summary.phases, summary.began_ns),
-            _errors(summary),
-            _faults(summary.faults, summary.began_ns),
-            _data(summary.audit),
+            errors_section(summary),
+            faults_section(summary.faults, summary.began_ns),
+            data_section(summary.audit),
             _generator(summary.generator),
             _gaps(summary),
         ),
@@ -116,7 +125,8 @@ def _capacity(capacity: Capacity | None, zero_ns: int) -> Section:
     ]
     if wall is not None:
         subject = ", ".join(filter(None, (wall.kind, wall.subject)))
-        facts.append(("The wall", f"{subject}, at {numerals.ratio(wall.utilisation)}: {wall.says}"))
+        says = "" if wall.says in capacity.says else f": {wall.says}"
+        facts.append(("The wall", f"{subject}, at {numerals.ratio(wall.utilisation)}{says}"))
     first = capacity.levels[0]
     return Section(
         "capacity",
@@ -140,12 +150,21 @@ LATENCY_COLUMNS = (
 
 
 def _latency_row(row: OperationLatency) -> tuple[Cell, ...]:
-    numbers = [
-        Cell(numerals.millis(value))
-        for side in (row.latency, row.service)
-        for value in (side.p50, side.p90, side.p99, side.p999, side.max)
-    ]
+    numbers = [cell for side in (row.latency, row.service) for cell in _percentile_cells(side)]
     return (Cell(row.op.upper()), Cell(numerals.count(row.latency.count)), *numbers)
+
+
+def _percentile_cells(side: Percentiles) -> tuple[Cell, ...]:
+    """The percentiles of few operations are drawn faint: they are those of one or two of them."""
+    few = f"of {numerals.plural(side.count, 'operation')}: too few for this percentile"
+    p99, p999 = side.count >= ENOUGH_FOR_P99, side.count >= ENOUGH_FOR_P999
+    return (
+        Cell(numerals.millis(side.p50)),
+        Cell(numerals.millis(side.p90)),
+        Cell(numerals.millis(side.p99), tone="" if p99 else "faint", hint="" if p99 else few),
+        Cell(numerals.millis(side.p999), tone="" if p999 else "faint", hint="" if p999 else few),
+        Cell(numerals.millis(side.max)),
+    )
 
 
 PHASE_COLUMNS = (
@@ -173,7 +192,11 @@ def _phase_row(phase: PhaseSummary, zero_ns: int) -> tuple[Cell, ...]:
         Cell(show_duration(max(0.0, phase.duration_s))),
         Cell(numerals.count(phase.offered)),
         Cell(numerals.count(phase.ok)),
-        *(Cell(numerals.count(n), tone="bad" if n else "") for n in (phase.fail, phase.unknown, phase.dropped)),
+        # in an audit a deleted object must answer "not found": there a fail is no blame
+        *(
+            Cell(numerals.count(n), tone="bad" if n and phase.kind not in AFTERMATH else "")
+            for n in (phase.fail, phase.unknown, phase.dropped)
+        ),
         Cell(numerals.count(phase.late)),
         Cell(numerals.digits(phase.achieved_per_s)),
         Cell(show_size(phase.bytes_sent)),
@@ -202,130 +225,6 @@ def _latency(phases: list[PhaseSummary], zero_ns: int) -> Section:
             Table(LATENCY_COLUMNS, bodies),
         ),
         note="Percentiles come from merged histograms (three significant digits); none is an average.",
-    )
-
-
-def _join(values: Iterable[str]) -> str:
-    return ", ".join(sorted(set(values)))
-
-
-def _error_rows(errors: list[ErrorCount], zero_ns: int) -> tuple[tuple[Cell, ...], ...]:
-    by_class: dict[str, list[ErrorCount]] = {}
-    for error in errors:
-        by_class.setdefault(error.error_class, []).append(error)
-    ordered = sorted(by_class.items(), key=lambda item: -sum(error.count for error in item[1]))
-    return tuple(
-        (
-            Cell(name.upper(), mono=True),
-            Cell(numerals.count(sum(error.count for error in group))),
-            Cell(words.error_means(name) or "An error class that this version of maul does not know."),
-            Cell(_join(error.outcome.lower() for error in group)),
-            Cell(_join(error.op.upper() for error in group)),
-            Cell(_join(error.phase for error in group)),
-            Cell(numerals.offset(min(error.first_ns for error in group), zero_ns)),
-            Cell(numerals.offset(max(error.last_ns for error in group), zero_ns)),
-        )
-        for name, group in ordered
-    )
-
-
-def _errors(summary: Summary) -> Section:
-    if not summary.errors:
-        offered = sum(phase.offered for phase in summary.phases)
-        lead = "Every operation was sent, answered and OK." if offered else "No operation was recorded."
-        return Section("errors", "Errors", lead=lead)
-    columns = (
-        Column("Class"), Column("count", True), Column("What it means"), Column("Outcome"),
-        Column("Operations"), Column("Phases"), Column("first", True), Column("last", True),
-    )  # fmt: skip
-    lead = (
-        "FAIL: it did not take effect. UNKNOWN: nobody can tell whether it did; a write that timed out "
-        "may still be there. DROPPED: it was never sent."
-    )
-    return Section(
-        "errors",
-        "Errors",
-        lead=lead,
-        tables=(Table(columns, (Body(_error_rows(summary.errors, summary.began_ns)),)),),
-    )
-
-
-def _proof(yes: bool, yes_text: str, no_text: str, no_tone: str) -> Cell:
-    return Cell(
-        "",
-        chip=Chip(yes_text, "pass", "✓") if yes else Chip(no_text, no_tone, "?" if no_tone == "unknown" else "✕"),
-    )
-
-
-def _faults(faults: list[FaultSummary], zero_ns: int) -> Section:
-    if not faults:
-        return Section("faults", "Faults", lead="Nothing was hurt on purpose in this run.")
-    columns = (
-        Column("Fault"), Column("Target"), Column("began", True), Column("healed", True), Column("Effect"),
-        Column("Healed?"), Column("What it did"), Column("What customers saw"), Column("How it was undone"),
-    )  # fmt: skip
-    rows = tuple(
-        (
-            Cell(fault.name),
-            Cell(fault.target, mono=True),
-            Cell(numerals.offset(fault.began_ns, zero_ns)),
-            Cell(numerals.offset(fault.healed_ns, zero_ns) if fault.healed_ns else numerals.NOTHING),
-            _proof(fault.proven, "proven", "unproven", "unknown"),
-            _proof(fault.healed, "healed", "NOT HEALED", "fail"),
-            Cell(fault.effect or numerals.NOTHING),
-            Cell(fault.customers or "not told apart"),
-            Cell(fault.undo or numerals.NOTHING),
-        )
-        for fault in faults
-    )
-    return Section(
-        "faults",
-        "Faults",
-        lead="What was hurt on purpose, whether the hurt really took effect, and whether it was healed. "
-        "A fault without a proven effect tests nothing.",
-        tables=(Table(columns, (Body(rows),)),),
-    )
-
-
-def _data(audit: AuditSummary | None) -> Section:
-    if audit is None:
-        return Section(
-            "data",
-            "Data",
-            lead="Not audited: nothing is known about lost or corrupt objects.",
-            tone="unknown",
-        )
-    facts = [
-        ("Objects", numerals.count(audit.objects)),
-        ("Reads", numerals.count(audit.reads)),
-        ("Through", ", ".join(audit.through) or numerals.NOTHING),
-        ("Complete", "yes" if audit.complete else "no: what was not read is unknown"),
-    ]
-    facts += [
-        (kind.capitalize(), f"{numerals.count(number)} ({words.FINDING_MEANS.get(kind, 'see the findings')})")
-        for kind, number in audit.counts.items()
-        if number
-    ]
-    shown = audit.findings[:FINDINGS_SHOWN_MAX]
-    columns = (Column("Kind"), Column("Key"), Column("Through"), Column("Expected"), Column("Found"))
-    rows = tuple(
-        (
-            Cell(finding.kind, hint=words.FINDING_MEANS.get(finding.kind, ""), tone="bad"),
-            Cell(finding.key, mono=True),
-            Cell(finding.through),
-            Cell(finding.expected),
-            Cell(finding.found),
-        )
-        for finding in shown
-    )
-    hidden = max(audit.findings_total, len(audit.findings)) - len(shown)
-    return Section(
-        "data",
-        "Data",
-        lead=audit.says,
-        facts=tuple(facts),
-        tables=(Table(columns, (Body(rows),)),) if rows else (),
-        note=f"{numerals.plural(hidden, 'more finding')} not shown" if hidden else "",
     )
 
 

@@ -132,7 +132,8 @@ def _capacity(capacity: Capacity) -> Group:
     if capacity.wall is not None:
         wall = capacity.wall
         subject = ", ".join(filter(None, (wall.kind, wall.subject)))
-        lines.append(_text(f"wall: {subject}, at {numerals.ratio(wall.utilisation)}: {wall.says}", "dim"))
+        says = "" if wall.says in capacity.says else f": {wall.says}"
+        lines.append(_text(f"wall: {subject}, at {numerals.ratio(wall.utilisation)}{says}", "dim"))
     return Group(*lines)
 
 

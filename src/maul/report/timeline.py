@@ -1,6 +1,7 @@
 """The strip above all charts: what happened when."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bokeh.models import ColumnDataSource, HoverTool
@@ -12,18 +13,26 @@ from maul.report.panels import Band, Panel
 
 LANE_PX, AXIS_PX = 22, 30
 LANES_MAX = 8  # further faults share the last lane
+MARKS_MAX = 200
+MARK_SHARE = 0.003  # of the axis: a moment has no length, but must be seen
+
+
+@dataclass(frozen=True)
+class Place:
+    """Something in a lane of the strip."""
+
+    band: Band
+    lane: int
+    says: str = ""
 
 
 def timeline(axis: TimeAxis) -> Any:
-    """Phases in the first lane, faults below, in as many lanes as overlap."""
-    faults = [band for band in axis.bands if band.kind == "fault"]
-    lanes = fault_lanes(faults)
-    rows = 2 + max(lanes, default=-1)
-    plot = empty_plot(Panel("timeline", "", ""), axis, (rows, 0), AXIS_PX + LANE_PX * rows)
+    """Phases in the first lane, faults below in as many lanes as overlap, what the guard did in the last."""
+    places = _places(axis)
+    lanes = 1 + max((place.lane for place in places), default=0)
+    plot = empty_plot(Panel("timeline", "", ""), axis, (lanes, 0), AXIS_PX + LANE_PX * lanes)
     plot.yaxis.visible = False
     plot.ygrid.visible = False
-    places = [(band, 0) for band in axis.bands if band.kind == "phase"]
-    places += [(band, 1 + lane) for band, lane in zip(faults, lanes, strict=True)]
     bars = plot.quad(
         left="left",
         right="right",
@@ -33,42 +42,48 @@ def timeline(axis: TimeAxis) -> Any:
         line_color="#ffffff",
         source=_bars(places),
     )
-    names = [
-        Name(
-            band,
-            lane + 0.5,
-            0,
-            colours.INK if lane == 0 else colours.BAD,
-            room(band, _in_lane(places, lane), axis.end_s),
-        )
-        for band, lane in places
-    ]
-    draw_names(plot, name_source(names, LETTER_PX * 1.1), "middle", "11px")
-    plot.add_tools(
-        HoverTool(
-            renderers=[bars],
-            visible=False,
-            tooltips=[("", "@kind @name"), ("", "from @left{0,0.0} s to @right{0,0.0} s (@long{0,0.0} s)")],
-        )
-    )
+    draw_names(plot, name_source(_names(places, axis), LETTER_PX * 1.1), "middle", "11px")
+    rows = [("", "@kind @name"), ("", "from @left{0,0.0} s to @right{0,0.0} s (@long{0,0.0} s)"), ("", "@says")]
+    plot.add_tools(HoverTool(renderers=[bars], visible=False, tooltips=rows))
     return plot
 
 
-def _in_lane(places: Sequence[tuple[Band, int]], lane: int) -> list[Band]:
-    return [band for band, its_lane in places if its_lane == lane]
+def _places(axis: TimeAxis) -> list[Place]:
+    faults = [band for band in axis.bands if band.kind == "fault"]
+    lanes = fault_lanes(faults)
+    places = [Place(band, 0) for band in axis.bands if band.kind == "phase"]
+    places += [Place(band, 1 + lane) for band, lane in zip(faults, lanes, strict=True)]
+    width = (axis.end_s - axis.begin_s) * MARK_SHARE
+    guard_lane = 2 + max(lanes, default=-1)
+    places += [
+        Place(Band("guard", mark.label, mark.at_s, mark.at_s + width), guard_lane, mark.says)
+        for mark in axis.marks[:MARKS_MAX]
+    ]
+    return places
 
 
-def _bars(places: Sequence[tuple[Band, int]]) -> ColumnDataSource:
+def _names(places: Sequence[Place], axis: TimeAxis) -> list[Name]:
+    named = []
+    for place in places:
+        same_lane = [other.band for other in places if other.lane == place.lane]
+        colour = colours.INK if place.lane == 0 else colours.BAD
+        named.append(Name(place.band, place.lane + 0.5, 0, colour, room(place.band, same_lane, axis.end_s)))
+    return named
+
+
+def _bars(places: Sequence[Place]) -> ColumnDataSource:
+    fills = {"phase": colours.PHASE_BAR, "fault": colours.FAULT_BAR, "guard": colours.BAD}
     return ColumnDataSource(
         {
-            "left": [band.begin_s for band, _ in places],
-            "right": [band.end_s for band, _ in places],
-            "top": [lane + 0.06 for _, lane in places],
-            "bottom": [lane + 0.94 for _, lane in places],
-            "fill": [colours.PHASE_BAR if band.kind == "phase" else colours.FAULT_BAR for band, _ in places],
-            "name": [shorten(band.label, 80) for band, _ in places],
-            "kind": [band.kind for band, _ in places],
-            "long": [band.end_s - band.begin_s for band, _ in places],
+            "left": [place.band.begin_s for place in places],
+            "right": [place.band.end_s for place in places],
+            "top": [place.lane + 0.06 for place in places],
+            "bottom": [place.lane + 0.94 for place in places],
+            "fill": [fills[place.band.kind] for place in places],
+            "name": [shorten(place.band.label, 80) for place in places],
+            "kind": [place.band.kind for place in places],
+            "long": [place.band.end_s - place.band.begin_s for place in places],
+            "says": [shorten(place.says, 160) for place in places],
         }
     )
 

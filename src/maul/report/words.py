@@ -53,7 +53,7 @@ ERROR_MEANS = {
     ErrorClass.TORN: "The object came back as a mixture of two versions.",
     ErrorClass.FOREIGN: "Another object's bytes came back.",
     ErrorClass.NOT_OURS: "What came back was never written by this run.",
-    ErrorClass.STOPPED: "In flight when the run was stopped; not the target's doing.",
+    ErrorClass.STOPPED: "In flight or still waiting when the phase was stopped; not the target's doing.",
     ErrorClass.BACKLOG: "Dropped unsent: it would have timed out while waiting for its turn.",
 }
 

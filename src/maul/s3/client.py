@@ -1,11 +1,13 @@
 """The target from Python: one attempt per call, no proxies, no ambient configuration."""
 
+import functools
 import os
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.loaders
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -98,7 +100,15 @@ def _bare_session() -> botocore.session.Session:
         name: (None, None, os.devnull if name in _NO_FILES else default, conversion)
         for name, (_, _, default, conversion) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
     }
-    return botocore.session.Session(session_vars=bare)
+    session = botocore.session.Session(session_vars=bare)
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@functools.cache
+def _loader() -> botocore.loaders.Loader:
+    """botocore's description of S3, parsed once: it is most of the cost of a client."""
+    return botocore.loaders.create_loader()
 
 
 def _trusted(endpoint: Endpoint) -> bool | str:

@@ -1,8 +1,9 @@
-"""Can this bucket be used with these credentials, before anything is timed?"""
+"""Can this bucket be used with these credentials, before anything is timed? And its removal, if we made it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from maul.core.clock import Clock, SystemClock
@@ -40,16 +41,34 @@ def preflight_bucket(
     if _exists(client, bucket, missing_is_error=not create):
         return BucketFacts(bucket, created=False)
     created = _create(client, bucket)
-    _settle(client, bucket, clock or SystemClock(), settle_s)
+    known = partial(_exists, client, bucket, missing_is_error=False)
+    _settle(known, where_of(client, bucket), clock or SystemClock(), settle_s)
     return BucketFacts(bucket, created)
 
 
-def preflight_object(client: "S3Client", bucket: str, prefix: str) -> None:
-    """PUT, GET and DELETE one small object under our own prefix.
+def preflight_object(
+    client: "S3Client", bucket: str, prefix: str, *, clock: Clock | None = None, settle_s: float = 10.0
+) -> None:
+    """PUT, GET and DELETE one small object under our own prefix, until it worked several times in a row.
 
-    Raises like `preflight_bucket`, naming the operation that failed. What was written is removed in any case.
+    For up to `settle_s` the answer that there is no such bucket is asked again: a gateway that was asked for a bucket
+    before it was made may remember that for seconds, even when it lists the bucket already. Raises like
+    `preflight_bucket`, naming the operation that failed. What was written is removed in any case.
     """
-    key = prefix + _PROBE_KEY
+
+    def works() -> bool:
+        try:
+            _round_trip(client, bucket, prefix + _PROBE_KEY)
+        except MaulError as error:
+            if code_of(error.__cause__) != "NoSuchBucket" or not settle_s:
+                raise
+            return False
+        return True
+
+    _settle(works, where_of(client, bucket), clock or SystemClock(), settle_s)
+
+
+def _round_trip(client: "S3Client", bucket: str, key: str) -> None:
     with _explained(client, bucket, "PUT"):
         client.put_object(Bucket=bucket, Key=key, Body=_PROBE_BODY)
     try:
@@ -64,6 +83,23 @@ def preflight_object(client: "S3Client", bucket: str, prefix: str) -> None:
             where_of(client, bucket),
             "It is not the bucket that was written to, or the store changes what it keeps.",
         )
+
+
+def remove_bucket(client: "S3Client", bucket: str) -> bool:
+    """Remove a bucket that `preflight_bucket` made; False: it is not empty, and stays. Raises MaulError.
+
+    Emptiness is asked first: some stores (SeaweedFS by default) delete a bucket together with what is in it.
+    """
+    try:
+        found = client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+        if found.get("KeyCount") or found.get("Contents"):
+            return False
+        client.delete_bucket(Bucket=bucket)
+    except AWS_ERRORS as error:
+        if code_of(error) == "BucketNotEmpty":
+            return False
+        raise explain(error, where_of(client, bucket), "DELETE bucket") from error
+    return True
 
 
 @contextmanager
@@ -105,15 +141,19 @@ def _create(client: "S3Client", bucket: str) -> bool:
     return True
 
 
-def _settle(client: "S3Client", bucket: str, clock: Clock, settle_s: float) -> None:
+def _settle(works: Callable[[], bool], where: str, clock: Clock, settle_s: float) -> None:
+    """Ask until it works so many times in a row, as many gateways may answer in turn. Raises TargetError."""
     deadline_ns = clock.now_ns() + round(settle_s * 1e9)
     in_a_row = 0
-    while in_a_row < _SETTLE_IN_A_ROW:
-        in_a_row = in_a_row + 1 if _exists(client, bucket, missing_is_error=False) else 0
+    while True:
+        in_a_row = in_a_row + 1 if works() else 0
+        if in_a_row == _SETTLE_IN_A_ROW:
+            return
         if clock.now_ns() > deadline_ns:
             raise TargetError(
-                f"the new bucket was created, and is still unknown now and then after {settle_s:g} s",
-                where_of(client, bucket),
-                "The gateways do not learn of new buckets: look at what they share.",
+                f"the bucket is there, and still unknown now and then after {settle_s:g} s",
+                where,
+                "The gateways do not agree on which buckets there are: look at what they share.",
             )
-        clock.wait(_SETTLE_POLL_S)
+        if not in_a_row:
+            clock.wait(_SETTLE_POLL_S)

@@ -1,11 +1,11 @@
-"""Removing: exactly the keys that the caller names, uploads under a prefix of ours, a bucket that maul made."""
+"""Removing: exactly the keys that the caller names, and unfinished uploads under a prefix of ours."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from maul.core.errors import InternalError, MaulError
+from maul.core.errors import InternalError
 from maul.s3.client import where_of
-from maul.s3.errors import AWS_ERRORS, code_of, explain
+from maul.s3.errors import AWS_ERRORS, explain
 
 if TYPE_CHECKING:  # the types are not needed to run
     from mypy_boto3_s3 import S3Client
@@ -52,22 +52,3 @@ def abort_uploads(client: "S3Client", bucket: str, prefix: str, uploads_max: int
     except AWS_ERRORS as error:
         raise explain(error, where_of(client, bucket), "ABORT uploads") from error
     return aborted
-
-
-def remove_bucket(client: "S3Client", bucket: str) -> bool:
-    """Remove a bucket that maul made; False: it is not empty, and stays. Raises MaulError.
-
-    Emptiness is asked first: some stores (SeaweedFS by default) delete a bucket together with what is in it.
-    """
-    where = where_of(client, bucket)
-    try:
-        found = client.list_objects_v2(Bucket=bucket, MaxKeys=1)
-        if found.get("KeyCount") or found.get("Contents"):
-            return False
-        client.delete_bucket(Bucket=bucket)
-    except AWS_ERRORS as error:
-        if code_of(error) == "BucketNotEmpty":
-            return False
-        problem: MaulError = explain(error, where, "DELETE bucket")
-        raise problem from error
-    return True

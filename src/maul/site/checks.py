@@ -65,7 +65,7 @@ def _redundancy_is_possible(
     if volumes and redundancy.survives >= len(domains):
         yield Problem(
             ("redundancy", "survives"),
-            f"volume services stand in {len(domains)} {redundancy.across}(s), so the loss of {redundancy.survives} "
+            f"volume services stand in {len(domains)} {redundancy.across}s, so the loss of {redundancy.survives} "
             "cannot be survived; lower it",
         )
 

@@ -30,6 +30,7 @@ Places = NDArray[np.int64]
 NEVER = np.uint64(2**64 - 1)
 """The end of a write whose outcome is unknown."""
 _NAMED_MAX = 3
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ class Ledger:
         batches = [operations] if isinstance(operations, np.ndarray) else operations
         changing = [batch[_changes(batch)] for batch in batches]
         changes = np.concatenate(changing) if changing else np.empty(0, OPERATION_DTYPE)
-        effective = changes[changes["outcome"] != Outcome.FAIL]
-        refused = changes[(changes["outcome"] == Outcome.FAIL) & (changes["version"] != 0)]
+        # a 5xx that was counted as a refusal (SlowDown) proves less than a 4xx: it may have taken effect all the same
+        failed = (changes["outcome"] == Outcome.FAIL) & (changes["status"] < _SERVER_ERROR)
+        effective = changes[~failed]
+        refused = changes[failed & (changes["version"] != 0)]
         effective = effective[np.lexsort((effective["start_ns"], effective["key"]))]
         keys, key_place = np.unique(effective["key"], return_inverse=True)
         writes = _writes(effective, key_place.astype(np.int64), len(keys))

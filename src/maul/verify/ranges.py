@@ -24,9 +24,8 @@ def key_ranges(keys: NDArray[np.uint64], ranges_max: int = 16) -> list[KeyRange]
 
     There are at most `ranges_max` of them, but at least one for each region that has keys.
 
-    >>> key_ranges(np.array([1, 2, 3, 90, 91], np.uint64), 2)
-    [KeyRange(region=<Region.BASE: 0>, start=1, count=3), KeyRange(region=<Region.BASE: 0>, start=90,
-    count=2)]
+    >>> [(found.start, found.count) for found in key_ranges(np.array([1, 2, 3, 90, 91], np.uint64), 2)]
+    [(1, 3), (90, 2)]
     """
     ordered = np.unique(keys.astype(np.uint64))
     if not len(ordered):

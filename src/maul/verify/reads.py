@@ -44,12 +44,14 @@ def stale_reads(
     key_prefix: str,
     *,
     excused_ns: Sequence[tuple[int, int]] = (),
+    lag_ns: int = 0,
     records_lost: int = 0,
     findings_max: int = 200,
 ) -> ReadsSummary:
     """Every GET of the run (all phases together) against the writes acknowledged before it started.
 
-    `excused_ns`: windows (from, to) in which the site does not promise read-after-write (after a restart).
+    `excused_ns`: windows (from, to) in which the site does not promise read-after-write (after a restart). `lag_ns`:
+    how far reads may be behind at any time; 0 where the site promises read-after-write.
     `records_lost`: writes that the record misses; a version that it does not know then proves nothing.
     """
     batches = [operations] if isinstance(operations, np.ndarray) else list(operations)
@@ -64,8 +66,12 @@ def stale_reads(
     if records_lost:
         phantom[:] = False
     history = _History(ledger)
-    stale, missing, newest = history.look_back(reads, np.where(is_served(reads), places, -1))
+    versions = np.where(is_served(reads), places, -1)
+    stale, missing, newest = history.look_back(reads, versions)
     excused = (stale | missing) & _within(reads, excused_ns)
+    if lag_ns:
+        long_stale, long_missing, _ = history.look_back(reads, versions, lag_ns)
+        excused |= (stale & ~long_stale) | (missing & ~long_missing)
     stale &= ~excused
     missing &= ~excused
     corrupt = is_corrupt(reads)
@@ -123,14 +129,16 @@ class _History:
         deletes = np.flatnonzero(writes.delete)
         self._deletes = _Latest(writes.key_place[deletes], writes.start_ns[deletes], writes.end_ns[deletes], deletes)
 
-    def look_back(self, reads: Operations, places: Places) -> tuple[Flags, Flags, Places]:
+    def look_back(self, reads: Operations, places: Places, lag_ns: int = 0) -> tuple[Flags, Flags, Places]:
         """Which reads are stale, which miss an object, the newest acknowledged change before each (-1: none).
 
-        `places`: the place of the version that a read was served among the writes, -1 where there is none.
+        `places`: the place of the version that a read was served among the writes, -1 where there is none. What was
+        acknowledged less than `lag_ns` before a read need not be seen by it.
         """
         writes = self._ledger.writes
         key_places = self._ledger.key_places(reads["key"].astype(np.uint64))
-        newest = self._newest.before(key_places, reads["start_ns"].astype(np.uint64))
+        start_ns = reads["start_ns"].astype(np.uint64)
+        newest = self._newest.before(key_places, start_ns - np.minimum(start_ns, np.uint64(lag_ns)))
         had_to = newest >= 0
         newest_start_ns = np.zeros(len(reads), np.uint64)
         newest_start_ns[had_to] = writes.start_ns[newest[had_to]]

@@ -139,6 +139,7 @@ fn what_the_server_announced_and_the_plan_knows_counts_too() {
     assert_eq!(check(&tiny, Some(30), 30), ErrorClass::None);
     assert_eq!(check(&tiny[..20], Some(30), 0), ErrorClass::Truncated);
     assert_eq!(check(&tiny[..5], Some(30), 0), ErrorClass::Truncated);
+    assert_eq!(check(&[0x5a; 20], Some(30), 0), ErrorClass::Truncated);
     assert_eq!(check(&tiny[..5], None, 0), ErrorClass::None);
     assert_eq!(check(&tiny[..5], None, 64), ErrorClass::NotOurs);
     assert_eq!(check(&[], None, 0), ErrorClass::None);
@@ -185,6 +186,24 @@ fn zeroed_and_flipped_blocks_are_corrupt() {
         bytes[at] ^= 0x10;
         assert_eq!(found(&bytes), (ErrorClass::Corrupt, Some(0), 7), "{at}");
     }
+}
+
+#[test]
+fn damage_that_makes_a_block_look_cut_or_strange_is_corrupt() {
+    // the last block claims to go on, by its size and by its offset
+    for at in [32, 33, 41] {
+        let mut bytes = body(&id(7, 20_000));
+        bytes[16_384 + at] ^= 0x40;
+        assert_eq!(
+            found(&bytes),
+            (ErrorClass::Corrupt, Some(16_384), 7),
+            "{at}"
+        );
+    }
+    // the only block lost its magic
+    let mut bytes = body(&id(7, 4096));
+    bytes[0] ^= 1;
+    assert_eq!(found(&bytes), (ErrorClass::Corrupt, Some(0), 0));
 }
 
 #[test]
@@ -306,6 +325,10 @@ fn beyond_the_end_there_is_nothing() {
     fill(&id(7, 100), 50, &mut out);
     assert_eq!(out[..50], body(&id(7, 100))[50..]);
     assert!(out[50..].iter().all(|byte| *byte == 0));
+    let mut out = [0xaa; 5000];
+    fill(&id(7, 100), 0, &mut out);
+    assert_eq!(out[..100], body(&id(7, 100)));
+    assert!(out[100..].iter().all(|byte| *byte == 0));
     let mut out = [0xaa; 10];
     fill(&id(7, 100), u64::MAX - 3, &mut out);
     assert_eq!(out, [0; 10]);

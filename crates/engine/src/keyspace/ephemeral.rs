@@ -180,6 +180,7 @@ mod tests {
         // the first was in flight all the time, and comes when its turn comes
         keys.created(created[0], true);
         keys.created(created[0], true);
+        assert_eq!(keys.alive(), 1);
         assert_eq!(
             indexes([keys.take_oldest(), keys.take_oldest()]),
             [Some(0), None]
@@ -221,6 +222,10 @@ mod tests {
         keys.created(stuck, false);
         assert_eq!(keys.create().map(Key::index), Some(WINDOW));
         assert_eq!(keys.take_oldest().map(Key::index), Some(2));
+        // and now taking alone makes room
+        assert_eq!(keys.create().map(Key::index), Some(WINDOW + 1));
+        assert_eq!(keys.create().map(Key::index), Some(WINDOW + 2));
+        assert_eq!(keys.create(), None);
     }
 
     #[test]

@@ -147,6 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn the_integral_has_no_jump_where_its_formula_changes() {
+        for exponent in [1.0, 1.0 - 1e-10, 1.0 + 1e-10, 1.0 - 1e-7, 1.0 + 1e-7] {
+            for x in [1.5f64, 100.5, 1e6] {
+                let value = integral(x, exponent);
+                assert!((value - x.ln()).abs() < 1e-4, "{x} {exponent}: {value}");
+                let back = integral_inverse(value, exponent);
+                assert!((back / x - 1.0).abs() < 1e-8, "{x} {exponent}: {back}");
+            }
+        }
+    }
+
+    #[test]
     fn extremes_stay_in_range() {
         for exponent in [1e-9, 0.999_999_999, 1.000_000_001, 10.0] {
             for ranks in [1, 2, 1 << 48] {

@@ -247,6 +247,11 @@ fn each_rule_holds_alone() {
             json!(0),
             "$.arrivals.profile[0].rate",
         ),
+        (
+            "/arrivals/profile/0/seconds",
+            json!(30.0 * 86_400.0 - 1.0),
+            "$.arrivals.profile",
+        ),
         ("/arrivals/mode", json!("ajar"), "$.arrivals.mode"),
         ("/arrivals/concurrency", json!(1), "$.arrivals.concurrency"),
         ("/timeouts/request_ms", json!(0), "$.timeouts.request_ms"),

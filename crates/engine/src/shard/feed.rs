@@ -49,9 +49,17 @@ impl Feed {
                 let arrivals = Arrivals::new(profile);
                 let end_ns = start_ns.saturating_add(arrivals.duration_ns());
                 let stripe = arrivals.stripe(*share, shard, shards).peekable();
-                Self::Open(Open { stripe, start_ns, end_ns })
+                Self::Open(Open {
+                    stripe,
+                    start_ns,
+                    end_ns,
+                })
             }
-            ArrivalSpec::Closed { concurrency, seconds, requests } => {
+            ArrivalSpec::Closed {
+                concurrency,
+                seconds,
+                requests,
+            } => {
                 let places = part(*concurrency, shard, shards).min(in_flight);
                 Self::Closed(Closed {
                     free_ns: (0..places).map(|_| start_ns).collect(),
@@ -71,14 +79,20 @@ impl Feed {
         match self {
             Self::Open(open) => {
                 let start_ns = open.start_ns;
-                let arrival = open.stripe.next_if(|arrival| start_ns + arrival.due_ns <= now_ns)?;
+                let arrival = open
+                    .stripe
+                    .next_if(|arrival| start_ns + arrival.due_ns <= now_ns)?;
                 Some((arrival.number, start_ns + arrival.due_ns))
             }
             Self::Closed(closed) => {
                 if closed.left == 0 || now_ns >= closed.end_ns || now_ns < closed.pause_until_ns {
                     return None;
                 }
-                let freed_ns = closed.free_ns.front().copied().filter(|freed_ns| *freed_ns <= now_ns)?;
+                let freed_ns = closed
+                    .free_ns
+                    .front()
+                    .copied()
+                    .filter(|freed_ns| *freed_ns <= now_ns)?;
                 closed.free_ns.pop_front();
                 closed.left -= 1;
                 let number = closed.number;
@@ -91,10 +105,13 @@ impl Feed {
     /// When to ask again.
     pub fn next_ns(&mut self) -> u64 {
         match self {
-            Self::Open(open) => open.stripe.peek().map_or(open.end_ns, |arrival| open.start_ns + arrival.due_ns),
-            Self::Closed(closed) => {
-                closed.free_ns.front().map_or(closed.end_ns, |freed_ns| closed.pause_until_ns.max(*freed_ns))
-            }
+            Self::Open(open) => open
+                .stripe
+                .peek()
+                .map_or(open.end_ns, |arrival| open.start_ns + arrival.due_ns),
+            Self::Closed(closed) => closed.free_ns.front().map_or(closed.end_ns, |freed_ns| {
+                closed.pause_until_ns.max(*freed_ns)
+            }),
         }
     }
 
@@ -136,7 +153,11 @@ mod tests {
     use super::*;
 
     fn closed(concurrency: u64, requests: Option<u64>, shard: u64, shards: u64) -> Feed {
-        let spec = ArrivalSpec::Closed { concurrency, seconds: 10.0, requests };
+        let spec = ArrivalSpec::Closed {
+            concurrency,
+            seconds: 10.0,
+            requests,
+        };
         Feed::new(&spec, shard, shards, 1000, 100)
     }
 

@@ -57,7 +57,12 @@ pub struct Slots {
 
 impl Slots {
     /// For so many endpoints, connections and busy connections; shards begin their turns at different endpoints.
-    pub fn new(endpoints: usize, connections_max: usize, in_flight_max: usize, shard: usize) -> Self {
+    pub fn new(
+        endpoints: usize,
+        connections_max: usize,
+        in_flight_max: usize,
+        shard: usize,
+    ) -> Self {
         Self {
             list: Vec::new(),
             vacant: Vec::new(),
@@ -102,7 +107,7 @@ impl Slots {
     }
 
     /// Finds a place, endpoints strictly in turn: a slow endpoint gets its share like the others, as customers would
-    /// give it, as long as there are places. The place must be taken before the next one is asked for.
+    /// give it, as long as there are places.
     pub fn find(&mut self) -> Option<Place> {
         if self.occupied >= self.in_flight_max {
             return None;
@@ -111,11 +116,9 @@ impl Slots {
         for step in 0..endpoints {
             let endpoint = (self.turn + step) % endpoints;
             if let Some(&number) = self.idle[endpoint].last() {
-                self.turn = endpoint + 1;
                 return Some(Place::Idle(number));
             }
             if self.connections() < self.connections_max {
-                self.turn = endpoint + 1;
                 return Some(Place::New(self.some_vacant(), endpoint));
             }
         }
@@ -147,11 +150,15 @@ impl Slots {
             Place::Idle(number) => {
                 self.leave_idle(number);
                 self.get(number).state = State::Busy;
+                self.turn = self.get(number).endpoint + 1;
                 number
             }
             Place::New(number, endpoint) => {
                 // It is the one that `find` saw on top.
-                self.vacant.pop_if(|vacant| *vacant == number);
+                if self.vacant.last() == Some(&number) {
+                    self.vacant.pop();
+                }
+                self.turn = endpoint + 1;
                 let slot = self.get(number);
                 slot.endpoint = endpoint;
                 slot.state = State::Connecting;
@@ -161,7 +168,11 @@ impl Slots {
     }
 
     fn leave_idle(&mut self, number: u32) {
-        let Slot { endpoint, idle_place, .. } = self.list[number as usize];
+        let Slot {
+            endpoint,
+            idle_place,
+            ..
+        } = self.list[number as usize];
         let idle = &mut self.idle[endpoint];
         idle.swap_remove(idle_place);
         if let Some(&moved) = idle.get(idle_place) {
@@ -223,11 +234,11 @@ mod tests {
         assert_eq!(slots.find(), None, "two may be busy");
         slots.rest(0);
         slots.rest(1);
-        assert_eq!(slots.find(), Some(Place::Idle(0)));
         let again = slots.find().unwrap();
-        assert_eq!(again, Place::Idle(1));
+        assert_eq!(again, Place::Idle(0));
+        assert_eq!(slots.find(), Some(again), "looking takes no turn");
         slots.occupy(again);
-        assert_eq!(slots.find(), Some(Place::Idle(0)));
+        assert_eq!(slots.find(), Some(Place::Idle(1)));
         assert_eq!(slots.connections(), 2);
     }
 
@@ -237,8 +248,11 @@ mod tests {
         let place = slots.find().unwrap();
         slots.occupy(place);
         slots.rest(0);
-        assert_eq!(slots.find(), Some(Place::Idle(0)));
-        assert_eq!(slots.find(), Some(Place::Idle(0)), "endpoint 1 has none and may open none");
+        assert_eq!(
+            slots.find(),
+            Some(Place::Idle(0)),
+            "endpoint 1 has none and may open none"
+        );
     }
 
     #[test]

@@ -14,7 +14,11 @@ pub struct Buffer {
 impl Buffer {
     /// An empty buffer of `BUFFER_BYTES`.
     pub fn new() -> Self {
-        Self { bytes: vec![0; BUFFER_BYTES].into_boxed_slice(), start: 0, end: 0 }
+        Self {
+            bytes: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            start: 0,
+            end: 0,
+        }
     }
 
     /// True when nothing is left to consume.

@@ -71,16 +71,22 @@ impl Connection {
         session: Option<Session>,
         token: u64,
     ) -> Result<Self, Failure> {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let family = if address.is_ipv4() {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
+        };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket =
-            net::socket_with(family, SocketType::STREAM, flags, None).map_err(Failure::connecting)?;
+        let socket = net::socket_with(family, SocketType::STREAM, flags, None)
+            .map_err(Failure::connecting)?;
         sockopt::set_tcp_nodelay(&socket, true).map_err(Failure::connecting)?;
         match net::connect(&socket, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(Failure::connecting(errno)),
         }
-        poller.add(socket.as_fd(), token, Interest::ReadWrite).map_err(Failure::connecting)?;
+        poller
+            .add(socket.as_fd(), token, Interest::ReadWrite)
+            .map_err(Failure::connecting)?;
         Ok(Self {
             socket,
             session: session.map(Box::new),
@@ -114,7 +120,11 @@ impl Connection {
                 Err(Errno::NOTCONN) => return Ok(false),
                 Err(errno) => return Err(Failure::connecting(errno)),
             }
-            self.stage = if self.session.is_some() { Stage::Handshaking } else { Stage::Open };
+            self.stage = if self.session.is_some() {
+                Stage::Handshaking
+            } else {
+                Stage::Open
+            };
         }
         if self.stage == Stage::Handshaking && !self.shake_hands(wire)? {
             return Ok(false);
@@ -127,7 +137,10 @@ impl Connection {
         let ended = match self.receive(wire, &mut |_| {}) {
             Ok(received) => received == Received::End,
             Err(failure) if failure.class == ErrorClass::Reset => {
-                return Err(Failure { class: ErrorClass::TlsFailed, cause: failure.cause })
+                return Err(Failure {
+                    class: ErrorClass::TlsFailed,
+                    cause: failure.cause,
+                })
             }
             Err(failure) => return Err(failure),
         };
@@ -135,7 +148,10 @@ impl Connection {
             return Ok(true);
         }
         if ended {
-            return Err(Failure::text(ErrorClass::TlsFailed, "the server closed the connection during the TLS handshake"));
+            return Err(Failure::text(
+                ErrorClass::TlsFailed,
+                "the server closed the connection during the TLS handshake",
+            ));
         }
         Ok(false)
     }
@@ -208,7 +224,11 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection broke.
-    pub fn receive(&mut self, wire: &mut Wire, sink: &mut impl FnMut(&[u8])) -> Result<Received, Failure> {
+    pub fn receive(
+        &mut self,
+        wire: &mut Wire,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Result<Received, Failure> {
         if self.session.is_some() {
             return self.receive_tls(wire, sink);
         }
@@ -228,7 +248,11 @@ impl Connection {
         Ok(Received::Open)
     }
 
-    fn receive_tls(&mut self, wire: &mut Wire, sink: &mut impl FnMut(&[u8])) -> Result<Received, Failure> {
+    fn receive_tls(
+        &mut self,
+        wire: &mut Wire,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Result<Received, Failure> {
         let mut incoming = self.incoming.take().unwrap_or_else(|| wire.pool.take());
         let received = self.receive_records(wire, &mut incoming, sink);
         if incoming.is_empty() {
@@ -284,7 +308,9 @@ impl Connection {
 
     fn want(&mut self, poller: &Poller, interest: Interest) -> Result<(), Failure> {
         if self.interest != interest {
-            poller.modify(self.socket.as_fd(), self.token, interest).map_err(Failure::broken)?;
+            poller
+                .modify(self.socket.as_fd(), self.token, interest)
+                .map_err(Failure::broken)?;
             self.interest = interest;
         }
         Ok(())

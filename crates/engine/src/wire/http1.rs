@@ -1,15 +1,17 @@
 //! HTTP/1.1 answers: the head by httparse, the framing of the body by hand, in bounded memory whatever the server sends.
 
+mod chunk;
+mod fields;
+
 use std::mem::MaybeUninit;
+
+use chunk::Chunk;
+use fields::Fields;
 
 /// Longest head of an answer in bytes; interim (1xx) heads count too.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most header lines of an answer.
 const HEADERS_MAX: usize = 96;
-/// Longest chunk-size line in bytes, extensions included.
-const CHUNK_LINE_BYTES_MAX: u32 = 4096;
-/// All trailer lines together, bytes.
-const TRAILER_BYTES_MAX: u32 = 64 * 1024;
 /// Most interim answers before the final one.
 const INTERIM_MAX: u32 = 16;
 
@@ -49,19 +51,6 @@ pub enum Progress {
         /// Bytes nobody asked for; the connection cannot be used again when there are any.
         surplus: usize,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chunk {
-    /// In the hexadecimal digits of the size.
-    Size { value: u64, digits: u32 },
-    /// Behind them, up to the line feed.
-    Extension { value: u64, length: u32 },
-    Data { left: u64 },
-    /// At the CR LF behind the data.
-    DataEnd { carriage_return: bool },
-    /// In the trailer; `line` is the length of the current line.
-    Trailer { line: u32, total: u32 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +113,11 @@ impl Parser {
         let mut rest = bytes;
         loop {
             match self.state {
-                State::Done => return Ok(Progress::Done { surplus: rest.len() }),
+                State::Done => {
+                    return Ok(Progress::Done {
+                        surplus: rest.len(),
+                    })
+                }
                 State::Head => match self.feed_head(rest, sink)? {
                     Some(used) => rest = &rest[used..],
                     None => return Ok(Progress::More),
@@ -136,7 +129,11 @@ impl Parser {
                         rest = &rest[portion..];
                     }
                     let left = left - portion as u64;
-                    self.state = if left == 0 { State::Done } else { State::Length { left } };
+                    self.state = if left == 0 {
+                        State::Done
+                    } else {
+                        State::Length { left }
+                    };
                     if left > 0 {
                         return Ok(Progress::More);
                     }
@@ -151,9 +148,9 @@ impl Parser {
                     if rest.is_empty() {
                         return Ok(Progress::More);
                     }
-                    let (used, next) = feed_chunk(chunk, rest, sink)?;
+                    let (used, next) = chunk.feed(rest, sink)?;
                     rest = &rest[used..];
-                    self.state = next;
+                    self.state = next.map_or(State::Done, State::Chunked);
                 }
             }
         }
@@ -168,7 +165,11 @@ impl Parser {
     }
 
     /// Returns the bytes of `bytes` that belonged to the head, or None when the head goes on.
-    fn feed_head(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<Option<usize>, Malformed> {
+    fn feed_head(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<Option<usize>, Malformed> {
         if self.partial.is_empty() {
             return match self.parse_head(bytes, sink)? {
                 Some(used) => Ok(Some(used)),
@@ -197,20 +198,28 @@ impl Parser {
     }
 
     fn keep_partial(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        if self.head_bytes + self.partial.len() + bytes.len() > HEAD_BYTES_MAX && !has_blank_line(bytes) {
+        if self.head_bytes + self.partial.len() + bytes.len() > HEAD_BYTES_MAX
+            && !has_blank_line(bytes)
+        {
             return Err(Malformed("the head of the answer is longer than 64 KiB"));
         }
         self.partial.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn parse_head(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<Option<usize>, Malformed> {
+    fn parse_head(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<Option<usize>, Malformed> {
         let mut room = [const { MaybeUninit::uninit() }; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default()
             .parse_response_with_uninit_headers(&mut response, bytes, &mut room)
             .map_err(|error| match error {
-                httparse::Error::TooManyHeaders => Malformed("the answer has more than 96 header lines"),
+                httparse::Error::TooManyHeaders => {
+                    Malformed("the answer has more than 96 header lines")
+                }
                 httparse::Error::Version => Malformed("the answer is not HTTP/1.x"),
                 httparse::Error::Status => Malformed("the status line of the answer is malformed"),
                 _ => Malformed("the head of the answer is malformed"),
@@ -226,18 +235,27 @@ impl Parser {
         if (100..200).contains(&status) {
             self.interim += 1;
             if status == 101 || self.interim > INTERIM_MAX {
-                return Err(Malformed("the server switched protocols or never came to its final answer"));
+                return Err(Malformed(
+                    "the server switched protocols or never came to its final answer",
+                ));
             }
             return Ok(Some(used));
         }
         if !(200..600).contains(&status) {
-            return Err(Malformed("the status of the answer is not between 200 and 599"));
+            return Err(Malformed(
+                "the status of the answer is not between 200 and 599",
+            ));
         }
         let fields = Fields::read(response.headers, response.version == Some(1))?;
         self.keep_alive = fields.keep_alive;
         self.state = self.framing(status, &fields);
         let content_length = fields.content_length.filter(|_| !fields.chunked);
-        sink.head(&Head { status, content_length, etag: fields.etag, from_s3: fields.from_s3 });
+        sink.head(&Head {
+            status,
+            content_length,
+            etag: fields.etag,
+            from_s3: fields.from_s3,
+        });
         Ok(Some(used))
     }
 
@@ -248,7 +266,7 @@ impl Parser {
         if fields.chunked {
             // Both framings at once are an attack or a bug: the chunks win (RFC 9112, 6.3), the connection is not trusted.
             self.keep_alive &= fields.content_length.is_none();
-            return State::Chunked(Chunk::Size { value: 0, digits: 0 });
+            return State::Chunked(Chunk::START);
         }
         match fields.content_length {
             Some(0) => State::Done,
@@ -261,123 +279,9 @@ impl Parser {
     }
 }
 
-struct Fields<'a> {
-    content_length: Option<u64>,
-    chunked: bool,
-    keep_alive: bool,
-    etag: Option<&'a [u8]>,
-    from_s3: bool,
-}
-
-impl<'a> Fields<'a> {
-    fn read(headers: &[httparse::Header<'a>], is_1_1: bool) -> Result<Self, Malformed> {
-        let mut fields =
-            Self { content_length: None, chunked: false, keep_alive: is_1_1, etag: None, from_s3: false };
-        for header in headers {
-            let name = header.name;
-            // The length of a name rules most of them out at once.
-            match name.len() {
-                4 if name.eq_ignore_ascii_case("etag") => fields.etag = Some(header.value),
-                10 if name.eq_ignore_ascii_case("connection") => fields.connection(header.value),
-                14 if name.eq_ignore_ascii_case("content-length") => fields.length(header.value)?,
-                16 if name.eq_ignore_ascii_case("x-amz-request-id") => fields.from_s3 = true,
-                17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                    if !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") || fields.chunked {
-                        return Err(Malformed("the transfer encoding of the answer is not just chunked"));
-                    }
-                    fields.chunked = true;
-                }
-                _ => {}
-            }
-        }
-        Ok(fields)
-    }
-
-    fn connection(&mut self, value: &[u8]) {
-        for option in value.split(|&byte| byte == b',') {
-            let option = option.trim_ascii();
-            if option.eq_ignore_ascii_case(b"close") {
-                self.keep_alive = false;
-            } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep_alive = true;
-            }
-        }
-    }
-
-    fn length(&mut self, value: &[u8]) -> Result<(), Malformed> {
-        let value = value.trim_ascii();
-        if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
-            return Err(Malformed("the Content-Length of the answer is not a number"));
-        }
-        let length = value.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-        if self.content_length.is_some_and(|other| other != length) {
-            return Err(Malformed("the answer has two different Content-Lengths"));
-        }
-        self.content_length = Some(length);
-        Ok(())
-    }
-}
-
-/// Advances by at least one byte of `bytes`, which is not empty. Returns the bytes used and what follows.
-fn feed_chunk(chunk: Chunk, bytes: &[u8], sink: &mut impl Sink) -> Result<(usize, State), Malformed> {
-    let byte = bytes[0];
-    let next = match chunk {
-        Chunk::Size { value, digits } => chunk_size(value, digits, byte)?,
-        Chunk::Extension { value, length } => match byte {
-            b'\n' => after_size_line(value),
-            _ if length >= CHUNK_LINE_BYTES_MAX => return Err(Malformed("a chunk-size line is longer than 4 KiB")),
-            _ => Chunk::Extension { value, length: length + 1 },
-        },
-        Chunk::Data { left } => {
-            let portion = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            sink.body(&bytes[..portion]);
-            let left = left - portion as u64;
-            let next = if left == 0 { Chunk::DataEnd { carriage_return: false } } else { Chunk::Data { left } };
-            return Ok((portion, State::Chunked(next)));
-        }
-        Chunk::DataEnd { carriage_return } => match (byte, carriage_return) {
-            (b'\r', false) => Chunk::DataEnd { carriage_return: true },
-            (b'\n', _) => Chunk::Size { value: 0, digits: 0 },
-            _ => return Err(Malformed("a chunk is longer than its size says")),
-        },
-        Chunk::Trailer { line, total } => match byte {
-            b'\n' if line == 0 => return Ok((1, State::Done)),
-            b'\n' => Chunk::Trailer { line: 0, total: total + 1 },
-            b'\r' => Chunk::Trailer { line, total: total + 1 },
-            _ if total >= TRAILER_BYTES_MAX => return Err(Malformed("the trailer of the answer is longer than 64 KiB")),
-            _ => Chunk::Trailer { line: line + 1, total: total + 1 },
-        },
-    };
-    Ok((1, State::Chunked(next)))
-}
-
-fn chunk_size(value: u64, digits: u32, byte: u8) -> Result<Chunk, Malformed> {
-    let digit = match byte {
-        b'0'..=b'9' => byte - b'0',
-        b'a'..=b'f' => byte - b'a' + 10,
-        b'A'..=b'F' => byte - b'A' + 10,
-        b'\n' if digits > 0 => return Ok(after_size_line(value)),
-        b'\r' | b';' | b' ' | b'\t' if digits > 0 => return Ok(Chunk::Extension { value, length: 0 }),
-        _ => return Err(Malformed("a chunk size is not a hexadecimal number")),
-    };
-    if digits >= 15 {
-        return Err(Malformed("a chunk size is too large"));
-    }
-    Ok(Chunk::Size { value: value << 4 | u64::from(digit), digits: digits + 1 })
-}
-
-fn after_size_line(value: u64) -> Chunk {
-    if value == 0 {
-        Chunk::Trailer { line: 0, total: 0 }
-    } else {
-        Chunk::Data { left: value }
-    }
-}
-
 fn has_blank_line(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
 #[cfg(test)]
-#[path = "http1_tests.rs"]
 mod tests;

@@ -53,7 +53,10 @@ pub struct Failure {
 
 impl Failure {
     pub(crate) fn text(class: ErrorClass, text: &'static str) -> Self {
-        Self { class, cause: Cause::Text(text) }
+        Self {
+            class,
+            cause: Cause::Text(text),
+        }
     }
 
     /// While connecting.
@@ -63,12 +66,18 @@ impl Failure {
             Errno::TIMEDOUT => ErrorClass::ConnectTimeout,
             _ => ErrorClass::ConnectFailed,
         };
-        Self { class, cause: Cause::Os(errno) }
+        Self {
+            class,
+            cause: Cause::Os(errno),
+        }
     }
 
     /// On a connection that stood.
     pub(crate) fn broken(errno: Errno) -> Self {
-        Self { class: ErrorClass::Reset, cause: Cause::Os(errno) }
+        Self {
+            class: ErrorClass::Reset,
+            cause: Cause::Os(errno),
+        }
     }
 }
 
@@ -89,10 +98,18 @@ impl Target {
     pub fn of(endpoint: &Endpoint) -> Result<Self, String> {
         let addresses: Vec<SocketAddr> = (endpoint.host.as_str(), endpoint.port)
             .to_socket_addrs()
-            .map_err(|error| format!("endpoint {}: cannot resolve {}: {error}", endpoint.name, endpoint.host))?
+            .map_err(|error| {
+                format!(
+                    "endpoint {}: cannot resolve {}: {error}",
+                    endpoint.name, endpoint.host
+                )
+            })?
             .collect();
         if addresses.is_empty() {
-            return Err(format!("endpoint {}: {} has no address", endpoint.name, endpoint.host));
+            return Err(format!(
+                "endpoint {}: {} has no address",
+                endpoint.name, endpoint.host
+            ));
         }
         let tls = match endpoint.tls {
             true => Some(tls::Settings::of(endpoint)?),
@@ -122,9 +139,19 @@ impl Wire {
     /// # Errors
     /// When the kernel gives no poller.
     pub fn new(targets: Arc<[Target]>) -> io::Result<Self> {
-        let tls = targets.iter().map(|target| target.tls.as_ref().map(tls::Settings::client_config)).collect();
+        let tls = targets
+            .iter()
+            .map(|target| target.tls.as_ref().map(tls::Settings::client_config))
+            .collect();
         let scratch = vec![0; buffer::BUFFER_BYTES];
-        Ok(Self { poller: Poller::new()?, pool: Pool::default(), scratch, targets, tls, turn: 0 })
+        Ok(Self {
+            poller: Poller::new()?,
+            pool: Pool::default(),
+            scratch,
+            targets,
+            tls,
+            turn: 0,
+        })
     }
 
     /// Begins to connect to an endpoint; readiness comes under `token`.

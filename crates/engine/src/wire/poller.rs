@@ -1,10 +1,13 @@
-//! Readiness of sockets: epoll, level triggered, with timeouts in nanoseconds (an exact pacer cannot sleep in milliseconds).
+//! Readiness of sockets: epoll, level triggered.
+//!
+//! An exact pacer cannot sleep in milliseconds, which is all that `epoll_wait` knows on kernels before 5.11. Where the
+//! moment counts, `ppoll` waits for the epoll instance itself: nanoseconds, at one more system call when something came.
 
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::event::{epoll, Timespec};
+use rustix::event::{epoll, poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::clock::NS_PER_S;
@@ -49,34 +52,60 @@ pub struct Poller {
 
 impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poller").field("epoll", &self.epoll).finish_non_exhaustive()
+        f.debug_struct("Poller")
+            .field("epoll", &self.epoll)
+            .finish_non_exhaustive()
     }
 }
 
 impl Poller {
     /// A new epoll instance.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, events: Vec::with_capacity(EVENTS_MAX) })
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            events: Vec::with_capacity(EVENTS_MAX),
+        })
     }
 
     /// Watches a socket. Closing the socket ends the watch.
     pub fn add(&self, socket: BorrowedFd<'_>, token: u64, interest: Interest) -> Result<(), Errno> {
-        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), interest.flags())
+        epoll::add(
+            &self.epoll,
+            socket,
+            epoll::EventData::new_u64(token),
+            interest.flags(),
+        )
     }
 
     /// Changes what is watched for.
-    pub fn modify(&self, socket: BorrowedFd<'_>, token: u64, interest: Interest) -> Result<(), Errno> {
-        epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), interest.flags())
+    pub fn modify(
+        &self,
+        socket: BorrowedFd<'_>,
+        token: u64,
+        interest: Interest,
+    ) -> Result<(), Errno> {
+        epoll::modify(
+            &self.epoll,
+            socket,
+            epoll::EventData::new_u64(token),
+            interest.flags(),
+        )
     }
 
-    /// Waits up to `timeout_ns` and returns how many sockets are ready.
-    pub fn wait(&mut self, timeout_ns: u64) -> io::Result<usize> {
-        let timeout = Timespec {
-            tv_sec: (timeout_ns / NS_PER_S) as i64,
-            tv_nsec: (timeout_ns % NS_PER_S) as i64,
-        };
+    /// Waits up to `timeout_ns` and returns how many sockets are ready. Unless `exact`, it may take a millisecond more.
+    pub fn wait(&mut self, timeout_ns: u64, exact: bool) -> io::Result<usize> {
         self.events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
+        let mut timeout = timespec(timeout_ns);
+        if exact && timeout_ns > 0 {
+            let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
+            match poll(&mut epoll, Some(&timeout)) {
+                Ok(0) | Err(Errno::INTR) => return Ok(0),
+                Ok(_) => timeout = timespec(0),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let room = rustix::buffer::spare_capacity(&mut self.events);
+        match epoll::wait(&self.epoll, room, Some(&timeout)) {
             Ok(_) => Ok(self.events.len()),
             Err(Errno::INTR) => Ok(0),
             Err(error) => Err(error.into()),
@@ -93,5 +122,12 @@ impl Poller {
             readable: broken || flags.contains(epoll::EventFlags::IN),
             writable: broken || flags.contains(epoll::EventFlags::OUT),
         }
+    }
+}
+
+fn timespec(ns: u64) -> Timespec {
+    Timespec {
+        tv_sec: (ns / NS_PER_S) as i64,
+        tv_nsec: (ns % NS_PER_S) as i64,
     }
 }

@@ -98,7 +98,11 @@ impl Source for Outgoing {
             let left = range.end - range.start;
             let fits = (room.len() - filled) as u64;
             // All that is left, or else whole blocks, which are the fastest to make.
-            let portion = if left <= fits { left } else { fits - fits % BLOCK_BYTES };
+            let portion = if left <= fits {
+                left
+            } else {
+                fits - fits % BLOCK_BYTES
+            };
             let end = filled + portion as usize;
             body::fill(&range.id, range.start, &mut room[filled..end]);
             range.start += portion;
@@ -139,7 +143,12 @@ impl Encoder {
             sigv4::encode_path(key.as_bytes(), &mut fixed_path);
         }
         let signer = plan.s3.credentials.as_ref().map(|credentials| {
-            Signer::new(&credentials.access_key, &credentials.secret_key, &plan.s3.region, "s3")
+            Signer::new(
+                &credentials.access_key,
+                &credentials.secret_key,
+                &plan.s3.region,
+                "s3",
+            )
         });
         Self {
             signer,
@@ -147,7 +156,11 @@ impl Encoder {
             bucket_path,
             fixed_path,
             prefix: plan.s3.prefix.as_bytes().to_vec(),
-            hosts: plan.endpoints.iter().map(crate::plan::Endpoint::host_header).collect(),
+            hosts: plan
+                .endpoints
+                .iter()
+                .map(crate::plan::Endpoint::host_header)
+                .collect(),
             name: Vec::new(),
             path: Vec::new(),
             query: Vec::new(),
@@ -194,7 +207,9 @@ impl Encoder {
         match ask.payload {
             Payload::None => {}
             Payload::Bytes(bytes) => head.extend_from_slice(bytes),
-            Payload::Blocks(range) => out.blocks = Some(range).filter(|range| range.start < range.end),
+            Payload::Blocks(range) => {
+                out.blocks = Some(range).filter(|range| range.start < range.end)
+            }
         }
     }
 
@@ -232,21 +247,16 @@ fn digest_of(payload: &Payload<'_>, sign_payload: bool) -> Digest {
     match payload {
         Payload::None => Digest::Constant(EMPTY_PAYLOAD),
         _ if !sign_payload => Digest::Constant(UNSIGNED_PAYLOAD),
-        Payload::Blocks(range) => {
-            Digest::Computed(body::sha256_hex(&range.id, range.start, range.end - range.start))
+        Payload::Blocks(range) => Digest::Computed(body::sha256_hex(
+            &range.id,
+            range.start,
+            range.end - range.start,
+        )),
+        Payload::Bytes(bytes) => {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+            Digest::Computed(sigv4::hex64(digest.as_ref()))
         }
-        Payload::Bytes(bytes) => Digest::Computed(hex_of(bytes)),
     }
-}
-
-fn hex_of(bytes: &[u8]) -> [u8; 64] {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    let mut hex = [0; 64];
-    for (pair, byte) in hex.chunks_exact_mut(2).zip(digest.as_ref()) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
-    hex
 }
 
 fn write_length(payload: &Payload<'_>, head: &mut Vec<u8>) {
@@ -272,4 +282,105 @@ fn write_number(mut number: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Region;
+
+    fn plan(signed: bool) -> Plan {
+        let credentials = if signed { "\"secret\"" } else { "null" };
+        Plan::parse(&format!(
+            r#"{{"version":1,"run":7,"seed":1,"epoch":1,"shards":1,"pin":null,
+            "endpoints":[{{"name":"a","url":"http://127.0.0.1:8333","ca_pem":null,"server_name":null}}],
+            "s3":{{"bucket":"bucket","prefix":"maul/r/","region":"us-east-1","access_key":{credentials},
+                   "secret_key":{credentials},"payload":"unsigned"}},
+            "keyspace":{{"objects":10,"choice":{{"kind":"uniform"}},"region":"base","start":0,"ephemeral_start":0,
+                         "delete_from":"ephemeral","fixed_key":null}},
+            "sizes":{{"kind":"fixed","bytes":4096}},"mix":[{{"op":"get","weight":1.0}}],"multipart":null,
+            "list":{{"max_keys":100}},"arrivals":{{"mode":"closed","concurrency":1,"seconds":1.0,"requests":1}},
+            "timeouts":{{"connect_ms":100,"request_ms":100}},
+            "limits":{{"rate_per_s":1.0,"bytes_per_s":1.0,"in_flight":1,"requests":1,"bytes":1,"seconds":1.0,"connections":1}},
+            "lease_ms":null,"verify":true,"record_operations":true,"late_ms":5.0}}"#
+        ))
+        .unwrap()
+    }
+
+    fn encoded<'a>(
+        signed: bool,
+        payload: Payload<'a>,
+        query: &mut [(&'a str, &'a str)],
+    ) -> Outgoing {
+        let mut out = Outgoing::default();
+        let resource = Resource::Object(Key::new(Region::Base, 255));
+        let mut ask = Ask {
+            method: "PUT",
+            endpoint: 0,
+            resource,
+            query,
+            payload,
+            unix_s: 1_700_000_000,
+        };
+        Encoder::new(&plan(signed)).encode(&mut ask, &mut out);
+        out
+    }
+
+    #[test]
+    fn an_anonymous_request_is_plain() {
+        let bytes = encoded(
+            false,
+            Payload::Bytes(b"hi"),
+            &mut [("uploadId", "a/b"), ("partNumber", "1")],
+        )
+        .to_bytes();
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            "PUT /bucket/maul/r/b0000000000ff?partNumber=1&uploadId=a%2Fb HTTP/1.1\r\nhost: 127.0.0.1:8333\r\n\
+             user-agent: maul\r\ncontent-length: 2\r\n\r\nhi"
+        );
+    }
+
+    #[test]
+    fn a_signed_request_has_its_three_headers() {
+        let text = String::from_utf8(encoded(true, Payload::None, &mut []).to_bytes()).unwrap();
+        for header in [
+            "x-amz-date: 20231114T221320Z\r\n",
+            "x-amz-content-sha256: e3b0c4",
+            "authorization: AWS4-HMAC-SHA256 ",
+        ] {
+            assert!(
+                text.to_lowercase().contains(&header.to_lowercase()),
+                "{text}"
+            );
+        }
+        assert!(text.ends_with("\r\n\r\n") && !text.contains("content-length"));
+    }
+
+    #[test]
+    fn bodies_come_out_right_in_rooms_of_any_size() {
+        let id = BodyId {
+            run: 7,
+            key: 255,
+            version: 3,
+            size: 20_000,
+        };
+        let range = BodyRange {
+            id,
+            start: 0,
+            end: id.size,
+        };
+        let whole = encoded(true, Payload::Blocks(range), &mut []).to_bytes();
+        for room in [4096, 5000, 8191, 65_536] {
+            let mut out = encoded(true, Payload::Blocks(range), &mut []);
+            let mut seen = Vec::new();
+            let mut bytes = vec![0; room];
+            while !out.is_spent() {
+                let filled = out.fill(&mut bytes);
+                assert!(filled > 0, "room for {room} goes on");
+                seen.extend_from_slice(&bytes[..filled]);
+            }
+            assert_eq!(seen, whole, "{room}");
+        }
+    }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
+};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::buffer::Buffer;
@@ -37,22 +39,38 @@ impl Settings {
             None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
             Some(pem) => {
                 for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                    let added = certificate
-                        .map_err(|error| error.to_string())
-                        .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
+                    let added =
+                        certificate
+                            .map_err(|error| error.to_string())
+                            .and_then(|certificate| {
+                                roots.add(certificate).map_err(|error| error.to_string())
+                            });
                     added.map_err(|error| {
-                        format!("endpoint {}: a CA certificate cannot be read: {error}", endpoint.name)
+                        format!(
+                            "endpoint {}: a CA certificate cannot be read: {error}",
+                            endpoint.name
+                        )
                     })?;
                 }
                 if roots.is_empty() {
-                    return Err(format!("endpoint {}: there is no certificate in its CA file", endpoint.name));
+                    return Err(format!(
+                        "endpoint {}: there is no certificate in its CA file",
+                        endpoint.name
+                    ));
                 }
             }
         }
         let name = endpoint.server_name.as_ref().unwrap_or(&endpoint.host);
-        let server_name = ServerName::try_from(name.clone())
-            .map_err(|_| format!("endpoint {}: {name} is neither a host name nor an address", endpoint.name))?;
-        Ok(Self { roots: Arc::new(roots), server_name })
+        let server_name = ServerName::try_from(name.clone()).map_err(|_| {
+            format!(
+                "endpoint {}: {name} is neither a host name nor an address",
+                endpoint.name
+            )
+        })?;
+        Ok(Self {
+            roots: Arc::new(roots),
+            server_name,
+        })
     }
 
     /// A configuration with its own session store.
@@ -87,16 +105,24 @@ pub struct Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
     }
 }
 
 fn failed(error: rustls::Error) -> Failure {
-    Failure { class: ErrorClass::TlsFailed, cause: Cause::Tls(error) }
+    Failure {
+        class: ErrorClass::TlsFailed,
+        cause: Cause::Tls(error),
+    }
 }
 
 fn no_room() -> Failure {
-    Failure::text(ErrorClass::TlsFailed, "a TLS flight does not fit its buffer")
+    Failure::text(
+        ErrorClass::TlsFailed,
+        "a TLS flight does not fit its buffer",
+    )
 }
 
 impl Session {
@@ -105,7 +131,8 @@ impl Session {
     /// # Errors
     /// When the configuration cannot serve.
     pub fn new(config: &Arc<ClientConfig>, settings: &Settings) -> Result<Self, Failure> {
-        let tls = UnbufferedClientConnection::new(config.clone(), settings.server_name.clone()).map_err(failed)?;
+        let tls = UnbufferedClientConnection::new(config.clone(), settings.server_name.clone())
+            .map_err(failed)?;
         Ok(Self { tls, closed: false })
     }
 
@@ -120,7 +147,9 @@ impl Session {
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<Pumped, Failure> {
         loop {
-            let UnbufferedStatus { mut discard, state, .. } = self.tls.process_tls_records(incoming.filled_mut());
+            let UnbufferedStatus {
+                mut discard, state, ..
+            } = self.tls.process_tls_records(incoming.filled_mut());
             let reached = match state.map_err(failed)? {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
@@ -163,11 +192,18 @@ impl Session {
     ///
     /// # Errors
     /// When the session cannot carry data (any more).
-    pub fn encrypt(&mut self, incoming: &mut Buffer, plain: &[u8], out: &mut Buffer) -> Result<(), Failure> {
-        self.on_traffic(incoming, out, |traffic, out| match traffic.encrypt(plain, out) {
-            Ok(written) => Ok(written),
-            Err(EncryptError::InsufficientSize(_)) => Err(no_room()),
-            Err(EncryptError::EncryptExhausted) => Err(failed(rustls::Error::EncryptError)),
+    pub fn encrypt(
+        &mut self,
+        incoming: &mut Buffer,
+        plain: &[u8],
+        out: &mut Buffer,
+    ) -> Result<(), Failure> {
+        self.on_traffic(incoming, out, |traffic, out| {
+            match traffic.encrypt(plain, out) {
+                Ok(written) => Ok(written),
+                Err(EncryptError::InsufficientSize(_)) => Err(no_room()),
+                Err(EncryptError::EncryptExhausted) => Err(failed(rustls::Error::EncryptError)),
+            }
         })
     }
 
@@ -175,10 +211,14 @@ impl Session {
         &mut self,
         incoming: &mut Buffer,
         out: &mut Buffer,
-        act: impl FnOnce(&mut WriteTraffic<'_, ClientConnectionData>, &mut [u8]) -> Result<usize, Failure>,
+        act: impl FnOnce(
+            &mut WriteTraffic<'_, ClientConnectionData>,
+            &mut [u8],
+        ) -> Result<usize, Failure>,
     ) -> Result<(), Failure> {
         loop {
-            let UnbufferedStatus { discard, state, .. } = self.tls.process_tls_records(incoming.filled_mut());
+            let UnbufferedStatus { discard, state, .. } =
+                self.tls.process_tls_records(incoming.filled_mut());
             match state.map_err(failed)? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let written = act(&mut traffic, out.spare_mut(super::buffer::BUFFER_BYTES))?;
@@ -187,11 +227,18 @@ impl Session {
                     return Ok(());
                 }
                 ConnectionState::EncodeTlsData(mut flight) => {
-                    let written = flight.encode(out.spare_mut(FLIGHT_BYTES)).map_err(|_| no_room())?;
+                    let written = flight
+                        .encode(out.spare_mut(FLIGHT_BYTES))
+                        .map_err(|_| no_room())?;
                     out.advance(written);
                 }
                 ConnectionState::TransmitTlsData(flight) => flight.done(),
-                _ => return Err(Failure::text(ErrorClass::Reset, "the server closed the TLS session")),
+                _ => {
+                    return Err(Failure::text(
+                        ErrorClass::Reset,
+                        "the server closed the TLS session",
+                    ))
+                }
             }
             incoming.consume(discard);
         }

@@ -13,9 +13,11 @@
   function fitNames(source, range, width) {
     const data = source.data, x = [], shown = [];
     for (let i = 0; i < data.text.length; i++) {
-      const left = Math.max(data.begin[i], range.start), right = Math.min(data.end[i], range.end);
+      const left = Math.max(data.begin[i], range.start), right = Math.min(data.until[i], range.end);
+      const inView = data.end[i] >= range.start && data.begin[i] <= range.end;
+      const fits = (right - left) / (range.end - range.start) * width > data.pixels[i];
       x.push(left);
-      shown.push((right - left) / (range.end - range.start) * width > data.pixels[i] ? data.text[i] : "");
+      shown.push(inView && fits ? data.text[i] : "");
     }
     source.data = { ...data, x, shown };
   }

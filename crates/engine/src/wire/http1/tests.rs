@@ -24,7 +24,11 @@ impl Sink for Seen {
 }
 
 /// Feeds portions of `step` bytes; returns what was seen, the surplus (None: not whole) and keep-alive.
-fn read(answer: &[u8], step: usize, to_head: bool) -> Result<(Seen, Option<usize>, bool), Malformed> {
+fn read(
+    answer: &[u8],
+    step: usize,
+    to_head: bool,
+) -> Result<(Seen, Option<usize>, bool), Malformed> {
     let mut parser = Parser::default();
     parser.begin(to_head);
     let mut seen = Seen::default();
@@ -46,17 +50,30 @@ fn malformed(answer: &[u8]) -> String {
 
 #[test]
 fn content_length_ends_the_body_and_keeps_the_connection() {
-    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"x\"\r\nX-Amz-Request-Id: 1\r\n\r\nhello";
+    let answer =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"x\"\r\nX-Amz-Request-Id: 1\r\n\r\nhello";
     for step in 1..answer.len() + 1 {
         let (seen, done, keep) = read(answer, step, false).unwrap();
-        assert_eq!((seen.status, seen.body.as_slice(), done, keep), (200, &b"hello"[..], Some(0), true), "{step}");
-        assert_eq!((seen.length, seen.etag.as_slice(), seen.from_s3), (Some(5), &b"\"x\""[..], true));
+        assert_eq!(
+            (seen.status, seen.body.as_slice(), done, keep),
+            (200, &b"hello"[..], Some(0), true),
+            "{step}"
+        );
+        assert_eq!(
+            (seen.length, seen.etag.as_slice(), seen.from_s3),
+            (Some(5), &b"\"x\""[..], true)
+        );
     }
 }
 
 #[test]
 fn surplus_bytes_are_told() {
-    let (_, done, _) = read(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", 1000, false).unwrap();
+    let (_, done, _) = read(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
+        1000,
+        false,
+    )
+    .unwrap();
     assert_eq!(done, Some(1));
 }
 
@@ -65,7 +82,10 @@ fn answers_without_body() {
     for (answer, to_head) in [
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"[..], true),
         (&b"HTTP/1.1 204 No Content\r\n\r\n"[..], false),
-        (&b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"[..], false),
+        (
+            &b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"[..],
+            false,
+        ),
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"[..], false),
         (&b"HTTP/1.1 200 \r\ncontent-length:0\r\n\r\n"[..], false),
     ] {
@@ -83,7 +103,11 @@ fn connection_header_decides_reuse() {
         ("1.0", "Connection: keep-alive\r\n", true),
     ] {
         let answer = format!("HTTP/{version} 200 OK\r\n{connection}Content-Length: 0\r\n\r\n");
-        assert_eq!(read(answer.as_bytes(), 100, false).unwrap().2, keep, "{answer}");
+        assert_eq!(
+            read(answer.as_bytes(), 100, false).unwrap().2,
+            keep,
+            "{answer}"
+        );
     }
 }
 
@@ -93,13 +117,18 @@ fn chunks_with_extensions_and_trailers() {
         5;name=value\r\nhello\r\n1 \r\n!\r\n00\r\nTrailer: x\r\n\r\nrest";
     for step in 1..answer.len() + 1 {
         let (seen, done, keep) = read(answer, step, false).unwrap();
-        assert_eq!((seen.body.as_slice(), done, keep), (&b"hello!"[..], Some(4), true), "{step}");
+        assert_eq!(
+            (seen.body.as_slice(), done, keep),
+            (&b"hello!"[..], Some(4), true),
+            "{step}"
+        );
     }
 }
 
 #[test]
 fn both_framings_use_the_chunks_and_drop_the_connection() {
-    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let answer =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     let (seen, done, keep) = read(answer, 9, false).unwrap();
     assert_eq!((seen.length, done, keep), (None, Some(0), false));
 }
@@ -127,7 +156,10 @@ fn a_close_in_the_middle_is_no_end() {
     ] {
         let mut parser = Parser::default();
         parser.begin(false);
-        assert_eq!(parser.feed(answer, &mut Seen::default()), Ok(Progress::More));
+        assert_eq!(
+            parser.feed(answer, &mut Seen::default()),
+            Ok(Progress::More)
+        );
         assert!(!parser.finish(), "{answer:?}");
     }
 }
@@ -138,7 +170,11 @@ fn interim_answers_are_skipped() {
         HTTP/1.1 503 Slow Down\r\nContent-Length: 2\r\n\r\nno";
     for step in 1..answer.len() + 1 {
         let (seen, done, _) = read(answer, step, false).unwrap();
-        assert_eq!((seen.status, seen.body.as_slice(), done), (503, &b"no"[..], Some(0)), "{step}");
+        assert_eq!(
+            (seen.status, seen.body.as_slice(), done),
+            (503, &b"no"[..], Some(0)),
+            "{step}"
+        );
     }
     let endless = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(20);
     assert!(malformed(&endless).contains("final answer"));
@@ -147,7 +183,8 @@ fn interim_answers_are_skipped() {
 
 #[test]
 fn nonsense_is_malformed() {
-    let chunked = |body: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    let chunked =
+        |body: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
     for answer in [
         "ICY 200 OK\r\n\r\n".to_owned(),
         "HTTP/2.0 200 OK\r\n\r\n".to_owned(),
@@ -177,7 +214,11 @@ fn endless_heads_are_cut_off_in_bounded_memory() {
     let mut fed = 0usize;
     let error = loop {
         let line = b"X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-        let portion: &[u8] = if fed == 0 { b"HTTP/1.1 200 OK\r\n" } else { line };
+        let portion: &[u8] = if fed == 0 {
+            b"HTTP/1.1 200 OK\r\n"
+        } else {
+            line
+        };
         match parser.feed(portion, &mut Seen::default()) {
             Ok(_) => fed += portion.len(),
             Err(error) => break error,

@@ -1,0 +1,212 @@
+//! The books of a shard: every arrival ends here exactly once, and is handed over a few times per second.
+
+use std::fmt::Display;
+
+use super::slots::Slot;
+use super::Shard;
+use crate::clock::{thread_cpu_ns, NS_PER_S};
+use crate::flight::Step;
+use crate::operation::{
+    ErrorClass, Op, OperationRecord, Outcome, FLAG_NEW_CONNECTION, OPERATION_RECORD_BYTES,
+};
+use crate::outcome::outcome_of;
+use crate::status::{lock, Counter};
+
+/// Longest example text of an error, bytes.
+const EXAMPLE_BYTES_MAX: usize = 300;
+/// Histograms that nobody fetched stay with the shard when this many rows wait, and go on counting there.
+const ROWS_WAITING_MAX: usize = 1024;
+/// Bytes of operation records that may wait to be fetched, over all shards.
+const RECORDS_WAITING_BYTES_MAX: usize = 256 << 20;
+
+impl Shard {
+    /// The connection is of no use any more; the operation on it ends with this class.
+    pub(super) fn end_broken(
+        &mut self,
+        number: u32,
+        class: ErrorClass,
+        now_ns: u64,
+        why: &dyn Display,
+    ) {
+        if self.slots.get(number).flight.step != Step::Abort {
+            self.example(class, why);
+            self.conclude(number, class, 0, now_ns);
+        }
+        self.close(number);
+    }
+
+    /// Ends an operation by its whole answer; a good body must also be the right one.
+    pub(super) fn conclude_answered(&mut self, number: u32, class: ErrorClass, at_ns: u64) {
+        let answer = &mut self.slots.get(number).exchange.answer;
+        let (mut class, mut version) = (class, 0);
+        if let Some(verdict) = answer.verdict() {
+            version = verdict.version;
+            if class == ErrorClass::None {
+                class = verdict.class;
+            }
+            if class != ErrorClass::None {
+                self.example(class, &verdict.detail);
+            }
+        } else if class != ErrorClass::None && !self.example_seen[class.slot()] {
+            let text =
+                String::from_utf8_lossy(&answer.text[..answer.text.len().min(EXAMPLE_BYTES_MAX)]);
+            let text = format!("status {} {text}", answer.status);
+            self.example(class, &text);
+        }
+        self.conclude(number, class, version, at_ns);
+    }
+
+    /// Counts and records the end of an operation.
+    fn conclude(&mut self, number: u32, class: ErrorClass, seen_version: u64, end_ns: u64) {
+        let Slot {
+            flight,
+            exchange,
+            endpoint,
+            connection,
+            ..
+        } = self.slots.get(number);
+        let sent = connection
+            .as_ref()
+            .map_or(0, |connection| connection.bytes_sent);
+        let exposed = sent > flight.sent_before && flight.may_take_effect();
+        let outcome = outcome_of(flight.op, class, exposed);
+        let answered = exchange.answer.status != 0;
+        let record = OperationRecord {
+            due_ns: flight.due_ns,
+            start_ns: flight.start_ns,
+            first_byte_ns: flight.first_byte_ns,
+            end_ns,
+            key: flight.key.0,
+            version: if flight.version != 0 {
+                flight.version
+            } else {
+                seen_version
+            },
+            bytes: match flight.op {
+                Op::Put | Op::Multipart if outcome == Outcome::Ok => flight.size,
+                Op::Put | Op::Multipart => 0,
+                _ => exchange.answer.bytes,
+            },
+            status: exchange.answer.status,
+            op: flight.op,
+            outcome,
+            error_class: class,
+            endpoint: *endpoint as u8,
+            shard: self.seat.index as u8,
+            flags: if flight.on_new_connection {
+                FLAG_NEW_CONNECTION
+            } else {
+                0
+            },
+        };
+        if flight.creates {
+            let key = flight.key;
+            self.ephemeral.created(key, outcome == Outcome::Ok);
+        }
+        self.counters.count(Counter::Completed);
+        self.counters.count(match outcome {
+            Outcome::Ok => Counter::Ok,
+            Outcome::Fail => Counter::Fail,
+            Outcome::Unknown | Outcome::Dropped => Counter::Unknown,
+        });
+        self.keep(&record);
+        self.feed
+            .freed(end_ns, !answered && class != ErrorClass::Timeout);
+    }
+
+    /// Keeps one text for each class.
+    fn example(&mut self, class: ErrorClass, why: &dyn Display) {
+        if !std::mem::replace(&mut self.example_seen[class.slot()], true) {
+            self.examples.push((class, why.to_string()));
+        }
+    }
+
+    /// The arrival in front is never sent.
+    pub(super) fn drop_front(&mut self, class: ErrorClass, now_ns: u64) {
+        let Some(waiting) = self.backlog.pop_front() else {
+            return;
+        };
+        let flight = self.decided.take();
+        if let Some(flight) = flight.filter(|flight| flight.creates) {
+            self.ephemeral.created(flight.key, false);
+        }
+        self.counters.count(Counter::Dropped);
+        self.keep(&OperationRecord {
+            due_ns: waiting.due_ns,
+            start_ns: 0,
+            first_byte_ns: 0,
+            end_ns: now_ns,
+            key: flight.map_or(0, |flight| flight.key.0),
+            version: 0,
+            bytes: 0,
+            status: 0,
+            op: flight.map_or(waiting.op, |flight| flight.op),
+            outcome: Outcome::Dropped,
+            error_class: class,
+            endpoint: 0,
+            shard: self.seat.index as u8,
+            flags: 0,
+        });
+        self.feed.freed(now_ns, false);
+    }
+
+    pub(super) fn drop_backlog(&mut self, now_ns: u64) {
+        while !self.backlog.is_empty() {
+            self.drop_front(ErrorClass::Stopped, now_ns);
+        }
+    }
+
+    /// Counts and records an operation that is over.
+    fn keep(&mut self, record: &OperationRecord) {
+        self.counters.errors[record.error_class.slot()] +=
+            u64::from(record.error_class != ErrorClass::None);
+        self.tally.record(record);
+        if self.plan.record_operations {
+            record.write_to(&mut self.records);
+        }
+    }
+
+    /// Publishes the counters.
+    pub(super) fn publish(&mut self) {
+        let counters = &mut self.counters;
+        counters.set(
+            Counter::InFlight,
+            counters.get(Counter::Started) - counters.get(Counter::Completed),
+        );
+        counters.set(Counter::Backlog, self.backlog.len() as u64);
+        counters.set(Counter::Connections, self.slots.connections() as u64);
+        counters.set(Counter::CpuNs, thread_cpu_ns());
+        counters.set(Counter::EphemeralNext, self.ephemeral.next_index());
+        counters.set(Counter::Draining, u64::from(self.draining_ns.is_some()));
+        self.shared.published[self.seat.index as usize].store(counters);
+    }
+
+    /// Hands histograms, records and examples over.
+    pub(super) fn post(&mut self) {
+        let mut mailbox = lock(&self.shared.mailboxes[self.seat.index as usize]);
+        let used = std::mem::take(&mut mailbox.used_rows);
+        self.tally.give_back(used);
+        if mailbox.rows.len() < ROWS_WAITING_MAX || self.draining_ns.is_some() {
+            // The present second goes on; late answers to earlier ones come as further parts.
+            let second = if self.draining_ns.is_some() {
+                u64::MAX
+            } else {
+                self.clock.now_ns() / NS_PER_S
+            };
+            mailbox.rows.append(&mut self.tally.drain_before(second));
+        }
+        mailbox.examples.append(&mut self.examples);
+        let room = RECORDS_WAITING_BYTES_MAX / self.seat.count as usize;
+        if mailbox.records.is_empty() {
+            std::mem::swap(&mut mailbox.records, &mut self.records);
+        } else if mailbox.records.len() + self.records.len() <= room {
+            mailbox.records.extend_from_slice(&self.records);
+        } else {
+            self.counters.add(
+                Counter::RecordsLost,
+                (self.records.len() / OPERATION_RECORD_BYTES) as u64,
+            );
+        }
+        self.records.clear();
+    }
+}

@@ -1,0 +1,206 @@
+//! Are operations sent when they are due, and is their time counted from there?
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use maul_engine::operation::{ErrorClass as C, Outcome as O};
+use maul_engine::status::Counter;
+use serde_json::json;
+
+use crate::plans::{open_loop, plan, run, With};
+use crate::server::Server;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const MS: u64 = 1_000_000;
+
+#[test]
+fn arrivals_follow_the_profile_exactly() {
+    let server = Server::answering(OK);
+    let profile = json!([{"kind": "constant", "rate": 200.0, "seconds": 0.5}, {"kind": "ramp", "from": 200.0, "to": 600.0, "seconds": 0.5}]);
+    let arrivals = json!({"mode": "open", "profile": profile, "share": {"index": 0, "count": 1}});
+    let ended = run(&plan(&server.url(), "put", 1).with("/arrivals", arrivals));
+    assert_eq!(ended.status.stop_reason, "completed");
+    assert_eq!(ended.records.len(), 300);
+    let mut due: Vec<u64> = ended.records.iter().map(|record| record.due_ns).collect();
+    due.sort_unstable();
+    let gaps: Vec<u64> = due.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(
+        gaps[..90].iter().all(|gap| gap.abs_diff(5 * MS) < MS / 100),
+        "constant"
+    );
+    assert!(gaps[290] < 2 * MS, "faster at the end");
+    // A pacer that sleeps in whole milliseconds would be half a millisecond late in the middle.
+    let lag = ended.histogram("lag").percentile(50.0);
+    assert!(lag < 2 * MS / 5, "{lag}");
+    assert!(
+        (0.95..1.5).contains(&ended.status.elapsed_s),
+        "{}",
+        ended.status.elapsed_s
+    );
+}
+
+#[test]
+fn latency_counts_from_the_due_time_when_the_server_stalls() {
+    let seen = AtomicUsize::new(0);
+    let server = Server::plain(move |peer| {
+        while peer.request().is_some() {
+            if seen.fetch_add(1, Ordering::SeqCst) == 20 {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            peer.send(OK);
+        }
+    });
+    let plan = plan(&server.url(), "put", 1)
+        .with("/limits/connections", json!(1))
+        .with("/timeouts/request_ms", json!(3000))
+        .with("/arrivals", open_loop(100.0, 1.5));
+    let ended = run(&plan);
+    assert_eq!((ended.records.len(), ended.only()), (150, (O::Ok, C::None)));
+    // About a hundred arrivals fell into the stall: their customers waited from 1000 ms down to nothing.
+    let waited = ended
+        .records
+        .iter()
+        .filter(|record| record.end_ns - record.due_ns > 100 * MS)
+        .count();
+    assert!((85..=105).contains(&waited), "{waited}");
+    let served = ended
+        .records
+        .iter()
+        .filter(|record| record.end_ns - record.start_ns > 100 * MS)
+        .count();
+    assert_eq!(served, 1, "the service time blames one request only");
+    let latency = ended.histogram("latency");
+    assert!(latency.percentile(99.0) > 900 * MS);
+    assert!(ended.histogram("service").percentile(90.0) < 100 * MS);
+    assert!(ended.histogram("lag").max() > 900 * MS);
+    assert!(ended.get(Counter::Late) >= 85);
+}
+
+#[test]
+fn what_waits_too_long_is_dropped_and_never_sent() {
+    let requests = std::sync::Arc::new(AtomicUsize::new(0));
+    let seen = requests.clone();
+    let server = Server::plain(move |peer| {
+        while peer.request().is_some() {
+            seen.fetch_add(1, Ordering::SeqCst);
+            peer.wait_for_close();
+        }
+    });
+    let plan = plan(&server.url(), "get", 1)
+        .with("/limits/connections", json!(1))
+        .with("/timeouts/request_ms", json!(200))
+        .with("/arrivals", open_loop(100.0, 0.6));
+    let ended = run(&plan);
+    assert_eq!(ended.records.len(), 60);
+    let dropped = ended.count(O::Dropped, C::Backlog);
+    assert_eq!(dropped + ended.count(O::Fail, C::Timeout), 60);
+    assert!((50..59).contains(&dropped), "{dropped}");
+    assert_eq!(
+        requests.load(Ordering::SeqCst),
+        60 - dropped,
+        "dropped means never sent"
+    );
+    for record in ended
+        .records
+        .iter()
+        .filter(|record| record.outcome == O::Dropped)
+    {
+        let waited = record.end_ns - record.due_ns;
+        assert!((200 * MS..300 * MS).contains(&waited), "{waited}");
+    }
+}
+
+#[test]
+fn shards_and_shares_split_the_arrivals_without_talk() {
+    let server = Server::answering(OK);
+    for index in 0..2 {
+        let arrivals = json!({"mode": "open", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.25}],
+                              "share": {"index": index, "count": 2}});
+        let plan = plan(&server.url(), "put", 1)
+            .with("/arrivals", arrivals)
+            .with("/shards", json!(2));
+        let ended = run(&plan);
+        assert_eq!(ended.records.len(), 50);
+        for shard in 0..2 {
+            let own = ended.records.iter().filter(|record| record.shard == shard);
+            assert_eq!(own.count(), 25);
+        }
+        let mut due: Vec<u64> = ended.records.iter().map(|record| record.due_ns).collect();
+        due.sort_unstable();
+        // Every second arrival of 400 per second, taken by the two shards in turn.
+        assert!(due
+            .windows(2)
+            .all(|pair| (pair[1] - pair[0]).abs_diff(5 * MS) < MS / 100));
+    }
+}
+
+#[test]
+fn a_sequential_closed_loop_passes_over_the_keys_once() {
+    let server = Server::answering(OK);
+    let plan = plan(&server.url(), "put", 101)
+        .with("/keyspace/objects", json!(101))
+        .with("/keyspace/start", json!(1000))
+        .with("/arrivals/concurrency", json!(7))
+        .with("/shards", json!(3));
+    let ended = run(&plan);
+    let mut keys: Vec<u64> = ended.records.iter().map(|record| record.key).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, (1000..1101).collect::<Vec<u64>>());
+    let mut versions: Vec<u64> = ended.records.iter().map(|record| record.version).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    assert_eq!(versions.len(), 101, "every write has its own version");
+    assert!(
+        versions.iter().all(|version| version >> 48 == 1),
+        "of epoch 1"
+    );
+    assert_eq!(ended.get(Counter::VersionsUsed), 101);
+    assert_eq!(ended.status.stop_reason, "completed");
+}
+
+#[test]
+fn a_closed_loop_keeps_its_concurrency_and_ends_in_time() {
+    let server = Server::plain(|peer| {
+        while peer.request().is_some() {
+            std::thread::sleep(Duration::from_millis(10));
+            peer.send(OK);
+        }
+    });
+    let plan = plan(&server.url(), "put", 1).with(
+        "/arrivals",
+        json!({"mode": "closed", "concurrency": 4, "seconds": 0.3, "requests": null}),
+    );
+    let ended = run(&plan);
+    assert_eq!((ended.only(), server.connections()), ((O::Ok, C::None), 4));
+    assert!(
+        (40..=120).contains(&ended.records.len()),
+        "{}",
+        ended.records.len()
+    );
+    assert!(
+        (0.29..0.6).contains(&ended.status.elapsed_s),
+        "{}",
+        ended.status.elapsed_s
+    );
+}
+
+#[test]
+fn more_shards_than_places_lose_no_work() {
+    let server = Server::answering(OK);
+    for (pointer, value) in [
+        ("/arrivals/concurrency", 2),
+        ("/limits/connections", 1),
+        ("/limits/in_flight", 3),
+    ] {
+        let plan = plan(&server.url(), "put", 10)
+            .with("/arrivals/concurrency", json!(8))
+            .with("/shards", json!(4))
+            .with(pointer, json!(value));
+        let ended = run(&plan);
+        assert_eq!(
+            (ended.records.len(), ended.only()),
+            (10, (O::Ok, C::None)),
+            "{pointer}"
+        );
+    }
+}

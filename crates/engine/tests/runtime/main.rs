@@ -1,0 +1,12 @@
+//! The whole engine against servers of this process: honest ones, slow ones, broken ones and liars. Loopback only.
+
+mod answers;
+mod arrivals;
+mod bounds;
+mod connections;
+mod integrity;
+mod mini_s3;
+mod plans;
+mod round_trips;
+mod server;
+mod tls;

@@ -1,0 +1,137 @@
+"""What no single key can know: one breach per rule, its place, its words. And the rule's own negative: soundness."""
+
+# ruff: noqa: E501 (messages stand here whole, as a person reads them)
+
+import pytest
+from campaign_texts import SOUND, with_line
+
+from maul import campaign
+from maul.campaign.cross_checks import CROSS_CHECKS
+from maul.campaign.model import Campaign
+from maul.campaign.yaml_source import parse_text
+from maul.core.errors import CampaignError
+
+CALM = "  - {name: calm, kind: load, rate: 50/s, for: 20s}\n"
+FILL = "  - {name: fill, kind: prepare}\n"
+KILL = "  - {name: kill, fault: process.kill, role: volume, phase: calm, after: 5s, hold: 5s}\n"
+GOOD = "  - {name: available, phases: [calm], errors_below: 0.1%}\n"
+
+BREACHES = [
+    # workload
+    ("{get: 3, put: 2, delete: 1}", "{get: 0}",
+     "c.yaml:7:8: workload.mix: every weight is 0, so nothing would be sent; give an operation a weight"),
+    ("delete: 1", "delete: 2.5", "c.yaml:7:33: workload.mix.delete: deletes (2.5) outweigh puts (2): only objects that "
+     "this run created are deleted; lower delete or raise put"),
+    ("size: 4KiB", "size: {uniform: [2KiB, 1KiB]}", "c.yaml:6:19: workload.size.uniform: the smallest size (2 KiB) is above "
+     "the largest (1 KiB); swap them"),
+    ("size: 4KiB", "size: {lognormal: {median: 2KiB, sigma: 1, max: 1KiB}}",
+     "c.yaml:6:51: workload.size.lognormal.max: the cut (1 KiB) is below the median (2 KiB); raise max"),
+    ("size: 4KiB", "size: {lognormal: {median: 0, sigma: 1, max: 1KiB}}",
+     "c.yaml:6:30: workload.size.lognormal.median: the median must be more than 0"),
+    ("size: 4KiB", "size: {weighted: [{size: 1KiB, weight: 0}]}",
+     "c.yaml:6:20: workload.size.weighted: every weight is 0; give a size a weight"),
+    ("size: 4KiB", "size: 4KiB\n  multipart: {parts: 2, part_size: 1MiB}", "c.yaml:7:36: workload.multipart.part_size: a part "
+     "of 1 MiB is refused by S3; give at least 5 MiB, or one part"),
+    ("size: 4KiB", "size: 4KiB\n  multipart: {parts: 1, part_size: 0}",
+     "c.yaml:7:36: workload.multipart.part_size: an upload needs at least one byte"),
+    # phases
+    (FILL, FILL * 2, 'c.yaml:11:12: phases[1].name: "fill" is already the name of phases[0]; rename one'),
+    (", rate: 50/s, for: 20s", "", "c.yaml:11:5: phases[1]: give exactly one profile: rate and for, or ramp, or steps"),
+    ("for: 20s}", "for: 20s, ramp: {from: 1, to: 2, over: 20s}}",
+     "c.yaml:11:5: phases[1]: give exactly one profile: rate and for, or ramp, or steps"),
+    ("rate: 50/s, ", "", 'c.yaml:11:35: phases[1].for: "for" needs "rate" beside it; add it'),
+    (", for: 20s}", "}", 'c.yaml:11:36: phases[1].rate: "rate" needs "for" beside it; add it'),
+    ("for: 20s}", "for: 20s, until: {achieved_below: 0.9}}",
+     'c.yaml:11:59: phases[1].until: "until" judges levels and needs "steps"; drop it or use steps'),
+    ("rate: 50/s, for: 20s", "steps: {from: 9, to: 5, count: 5, each: 4s}",
+     "c.yaml:11:44: phases[1].steps.from: steps rise: from (9/s) is above to (5/s); swap them"),
+    ("rate: 50/s, for: 20s", "steps: {from: 5, to: 9, count: 1, each: 20s}",
+     "c.yaml:11:61: phases[1].steps.count: one step cannot go from one rate to another; use 2 or more"),
+    ("rate: 50/s, for: 20s", "steps: {from: 5, to: 9, count: 2, each: 20s}, until: {achieved_below: 1, levels: 3}",
+     "c.yaml:11:111: phases[1].until.levels: 3 levels in a row cannot give way when there are 2"),
+    (FILL, "", 'c.yaml:10:5: phases[0]: "calm" would get objects of an empty key space: no prepare phase comes before; '
+     "add a phase of kind prepare before it"),
+    (FILL, FILL + "  - {name: early, kind: clean-up}\n", 'c.yaml:12:5: phases[2]: "calm" would get objects of an empty key '
+     "space: a clean-up emptied it; add a phase of kind prepare before it"),
+    (FILL, "  - {name: first, kind: audit}\n" + FILL,
+     'c.yaml:10:5: phases[0]: "first" has nothing to audit: nothing was written before it; move it'),
+    # load and limits
+    ("{in_flight: 64}", "{shards: 200, in_flight: 64}", "c.yaml:8:16: load.shards: 200 shards need as many connections and "
+     "requests in flight; give from 1 to 64"),
+    ("{in_flight: 64}", "{in_flight: 512}", "c.yaml:8:19: load.in_flight: 512 in flight exceed limits.in_flight (256); lower "
+     "one or raise the other"),
+    ("limits: {requests", "limits: {rate: 40/s, requests", "c.yaml:11:36: phases[1].rate: peaks at 50/s, above limits.rate "
+     "(40/s); lower one or raise the other"),
+    ("kind: prepare", "kind: prepare, concurrency: 200", "c.yaml:10:46: phases[0].concurrency: 200 requests in flight exceed "
+     "the smaller of load.connections (128) and limits.in_flight (256); lower it"),
+    # faults
+    (KILL, KILL + KILL.replace("after: 5s", "after: 12s"),
+     'c.yaml:16:12: faults[1].name: "kill" is already the name of faults[0]; rename one'),
+    ("role: volume", "role: volume, service: v-1", "c.yaml:15:5: faults[0]: say what to hurt: either role (with pick), or "
+     "service"),
+    ("role: volume, ", "", "c.yaml:15:5: faults[0]: say what to hurt: either role (with pick), or service"),
+    ("phase: calm", "phase: clam", 'c.yaml:15:60: faults[0].phase: no phase is named "clam" (did you mean "calm"?)'),
+    ("phase: calm", "phase: fill", 'c.yaml:15:60: faults[0].phase: "fill" is of kind prepare and has no fixed length; use a '
+     "phase of kind load or warm-up"),
+    ("hold: 5s", "hold: 16s", "c.yaml:15:83: faults[0].hold: ends 21.0 s into a phase of 20.0 s (after 5.0 s + hold 16.0 s); "
+     "shorten it or lengthen the phase"),
+    (KILL, KILL + KILL.replace("name: kill", "name: again").replace("after: 5s", "after: 9s"),
+     'c.yaml:16:74: faults[1].after: hurts what faults[0] "kill" is still hurting; let one end first'),
+    # objectives
+    (GOOD, GOOD * 2, 'c.yaml:18:12: objectives[1].name: "available" is already the name of objectives[0]; rename one'),
+    ("phases: [calm]", "phases: [clam]", 'c.yaml:17:32: objectives[0].phases[0]: no phase is named "clam" '
+     '(did you mean "calm"?)'),
+    ("phases: [calm]", "phases: [audit]",
+     'c.yaml:17:32: objectives[0].phases[0]: "audit" is of kind audit; objectives are asked of load and warm-up'),
+    ("phases: [calm]", "phases: [calm, calm]", 'c.yaml:17:38: objectives[0].phases[1]: "calm" stands here twice; drop one'),
+    ("errors_below: 0.1%", "errors_below: 0.1%, op: list", 'c.yaml:17:63: objectives[0].op: "list" has no weight in '
+     "workload.mix, so this would never be answered; give it a weight or drop op"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message"), BREACHES)
+def test_a_breach_is_told_alone_with_its_place(old, new, message):
+    with pytest.raises(CampaignError) as caught:
+        campaign.parse(with_line(old, new), "c.yaml")
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("delete: 1", "delete: 2"),
+        ("size: 4KiB", "size: {uniform: [1KiB, 1KiB]}"),
+        ("size: 4KiB", "size: 0"),
+        ("size: 4KiB", "size: 4KiB\n  multipart: {parts: 1, part_size: 1MiB}"),
+        ("size: 4KiB", "size: {weighted: [{size: 1KiB, weight: 0}, {size: 2KiB, weight: 0.1}]}"),
+        ("hold: 5s", "hold: 15s"),
+        ("rate: 50/s, for: 20s", "steps: {from: 5, to: 5, count: 1, each: 20s}"),
+        ("rate: 50/s, for: 20s", "ramp: {from: 50, to: 5, over: 20s}"),
+        (KILL, KILL + KILL.replace("name: kill", "name: again").replace("after: 5s", "after: 10s")),
+        (KILL, KILL + KILL.replace("name: kill", "name: other").replace("volume", "volume, pick: 2")),
+        ("{get: 3, put: 2, delete: 1}", "{put: 1, list: 1}"),
+        ("limits: {requests", "limits: {rate: 50/s, requests"),
+        ("kind: prepare", "kind: prepare, concurrency: 128"),
+    ],
+)
+def test_the_very_edge_is_allowed(old, new):
+    campaign.parse(with_line(old, new), "c.yaml")
+
+
+def test_without_reads_nothing_must_be_prepared():
+    text = with_line("{get: 3, put: 2, delete: 1}", "{put: 1}").replace(FILL, "")
+    assert [phase.name for phase in campaign.parse(text).phases] == ["calm", "audit", "tidy"]
+
+
+def test_every_rule_has_a_breach():
+    """A rule without a test that it can speak is no rule."""
+    spoken = set()
+    for old, new, _ in BREACHES:
+        source = with_line(old, new)
+        sections = dict(campaign.parse(SOUND)) | _sections(source)
+        spoken |= {check for check, needs in CROSS_CHECKS if list(check(*(sections[need] for need in needs)))}
+    assert spoken == {check for check, _ in CROSS_CHECKS}
+
+
+def _sections(text):
+    return dict(Campaign.model_validate(parse_text(text, "c.yaml").data))
