@@ -27,7 +27,8 @@ def verbs() -> str:
     lines = ["# Command line", ""]
     group = typer.main.get_command(app)
     for path, command in _commands(group, "maul"):
-        lines += [f"## `{path}`", "", (command.help or "").strip(), "", "| argument or option | default | meaning |", "|---|---|---|"]
+        lines += [f"## `{path}`", "", (command.help or "").strip(), ""]
+        lines += ["| argument or option | default | meaning |", "|---|---|---|"]
         for parameter in command.params:
             if parameter.name == "help":
                 continue
@@ -61,7 +62,8 @@ def keys(title: str, schema: Mapping[str, Any]) -> str:
 
 def _section(name: str, part: Mapping[str, Any]) -> list[str]:
     required = set(part.get("required", ()))
-    lines = [f"## {name}", "", _cell(part.get("description", "")), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    lines = [f"## {name}", "", _cell(part.get("description", "")), ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, value in part["properties"].items():
         default = "**required**" if key in required else _default(value)
         lines.append(f"| `{key}` | {_type(value)} | {default} | {_cell(value.get('description', ''))} |")
@@ -108,12 +110,14 @@ def checks() -> str:
 def operations() -> str:
     """Operations, outcomes and error classes, with what the source says beside them."""
     source = inspect.getsource(ErrorClass).splitlines()
-    meaning = {line.split("=")[0].strip(): line.split("#", 1)[1].strip() for line in source if "=" in line and "#" in line}
+    told = [line for line in source if "=" in line and "#" in line]
+    meaning = {line.split("=")[0].strip(): line.split("#", 1)[1].strip() for line in told}
     lines = ["# Operations, outcomes, error classes", "", f"Operations: {', '.join(f'`{op.name}`' for op in Op)}.", ""]
     lines += [f"Outcomes: {', '.join(f'`{outcome.name}`' for outcome in Outcome)}. {_cell(Outcome.__doc__ or '')}", ""]
     lines += ["| class | number | meaning |", "|---|---|---|"]
     for kind in ErrorClass:
-        lines.append(f"| `{kind.name}` | {kind.value} | {_cell(meaning.get(kind.name, kind.name.lower().replace('_', ' ')))} |")
+        says = meaning.get(kind.name, kind.name.lower().replace("_", " "))
+        lines.append(f"| `{kind.name}` | {kind.value} | {_cell(says)} |")
     return "\n".join(lines) + "\n"
 
 

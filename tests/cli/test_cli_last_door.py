@@ -1,5 +1,6 @@
 """The last door: bugs, readers that go away, letters that a terminal lacks, and the verbs on records and journals."""
 
+import contextlib
 import io
 import json
 import os
@@ -95,33 +96,42 @@ def test_brackets_in_a_message_are_not_taken_for_colours(maul, bug):
 # ---------------------------------------------------------------- readers that go away, letters that are missing
 
 
-@pytest.fixture
-def nobody_reads(monkeypatch):
-    """Standard output is a pipe whose reader has gone."""
+@contextlib.contextmanager
+def nobody_reads(monkeypatch, name):
+    """Standard output or error is a pipe whose reader has gone. Not a fixture: pytest would put its own there again."""
     reading, writing = os.pipe()
     os.close(reading)
-    with os.fdopen(writing, "w", encoding="utf-8") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
+    with monkeypatch.context() as patch, os.fdopen(writing, "w", encoding="utf-8") as stream:
+        patch.setattr(sys, name, stream)
         yield
 
 
-@pytest.mark.parametrize("words", [["plan"], ["plan", "--json"], ["campaign", "schema"], ["--version"]])
-def test_an_answer_that_nobody_reads_is_no_error(nobody_reads, words):
-    assert cli.run(words) == 0
+@pytest.mark.parametrize(
+    ("words", "code"), [(["plan"], 0), (["plan", "--json"], 0), (["campaign", "schema"], 0), (["--version"], 0)]
+)
+def test_an_answer_that_nobody_reads_is_no_error(monkeypatch, words, code):
+    with nobody_reads(monkeypatch, "stdout"):
+        assert cli.run(words) == code
 
 
-def test_help_that_nobody_reads_ends_without_a_word(nobody_reads, capfd):
-    assert cli.run(["--help"]) in (ExitCode.PASS, ExitCode.UNKNOWN)
+def test_a_verdict_that_nobody_reads_is_a_verdict(monkeypatch):
+    recorded(Path("runs"), Ending.GUARD)
+    monkeypatch.setattr(screen.OUT, "quiet", False)  # it falls silent, and the tests after this one read it
+    for words in (["report"], ["report", "--json"]):
+        with nobody_reads(monkeypatch, "stdout"):
+            assert cli.run(words) == 5
+
+
+def test_help_that_nobody_reads_ends_without_a_word(monkeypatch, capfd):
+    with nobody_reads(monkeypatch, "stdout"):
+        assert cli.run(["--help"]) in (ExitCode.PASS, ExitCode.UNKNOWN)
     assert capfd.readouterr().err == ""
 
 
 def test_a_run_goes_on_when_nobody_reads_its_progress(monkeypatch):
     """Rich would end the program here, with exit code 1: a verdict that nobody gave."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w", encoding="utf-8") as stream:
-        monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr(screen.ERR, "quiet", False)
+    monkeypatch.setattr(screen.ERR, "quiet", False)
+    with nobody_reads(monkeypatch, "stderr"):
         told = Screen(screen.ERR)
         for _ in range(3):
             told.step("a line")

@@ -326,9 +326,11 @@ def test_last_words_speak_for_what_the_tables_could_not_take(tmp_path):
     assert summary.faults[0].healed and "no room is left" in summary.headline
 
 
-def test_a_lab_that_did_not_go_is_unhealed_whatever_the_run_was(tmp_path):
+@pytest.mark.parametrize("lose", [(), (1,)])
+def test_a_lab_that_did_not_go_is_unhealed_whatever_the_run_was(tmp_path, lose):
     made = Made(tmp_path)
-    made.whole()
+    made.load()
+    made.audit(lose=lose)
     made.end()
     words = LastWords(ending=Ending.FAILED, says="the lab is not down", exit_code=ExitCode.UNHEALED)
     made.writer.write_text(Text.LAST_WORDS, words.model_dump_json())
@@ -355,6 +357,10 @@ def test_a_run_that_still_goes_is_not_judged(tmp_path):
         ("listings.json", "{"),
         ("listings.json", '[{"through": "a", "names": "text", "complete": true}]'),
         ("listings.json", "7"),
+        (
+            "listings.json",
+            '[{"through": "a", "names": [], "complete": true}, {"through": "b", "names": [], "complete": 1}]',
+        ),
         ("last-words.json", "{}"),
     ],
 )

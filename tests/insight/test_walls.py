@@ -313,6 +313,12 @@ def test_levels_in_which_it_was_full_do_not_bend_the_line() -> None:
     assert found_lines(readings, rates)["core0 of host lab"] == pytest.approx(425)
 
 
+def test_what_is_full_already_is_no_next_wall() -> None:
+    # By the median of slopes core0 would be full at 460/s; it is full at 400/s.
+    found = wall(*[IDLE | {CORE0: busy, CORE1: 0.1} for busy in (0.3, 0.4, 0.5, 0.97)])
+    assert "by its trend" not in "\n".join(found.evidence)
+
+
 def test_levels_of_a_bound_generator_make_no_trend() -> None:
     rates = [100.0, 200.0, 300.0]
     gauges = Gauges(samples_table(samples_at([IDLE | {CORE0: 0.002 * x} for x in rates])))

@@ -106,7 +106,7 @@ impl Arrivals {
             pieces.push(piece);
             start_ns = start_ns.saturating_add(length_ns);
             let reached = begun + piece.area();
-            let whole = (reached + ROUNDING).floor();
+            let whole = reached.floor();
             before = before.saturating_add(whole as u64);
             begun = if reached - whole < ROUNDING {
                 0.0
@@ -244,8 +244,10 @@ mod tests {
             all(&[constant(1.5, 1.0), constant(1.0, 2.0)]),
             [0, 666_666_667, 1_500_000_000, 2_500_000_000]
         );
-        // and rounding is no fraction: 1.1 * 10 is a little more than 11 in floats
-        assert_eq!(all(&[constant(1.1, 10.0)]).len(), 11);
+        // and rounding is no fraction: 0.07 * 100 is a little more than 7 in floats, and 4.35 * 100
+        // a little less than 435
+        assert_eq!(all(&[constant(0.07, 100.0)]).len(), 7);
+        assert_eq!(all(&[constant(4.35, 100.0)]).len(), 435);
         assert_eq!(all(&[constant(0.1, 10.0); 30]).len(), 30);
     }
 

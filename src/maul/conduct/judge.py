@@ -72,7 +72,11 @@ def judge(run: RunReader) -> Summary:
         reads=_reads(tables, faults, records_lost or int(end.ending in (Ending.KILLED, Ending.FAILED))),
         faults=faults,
         generator=generator_summary(
-            statuses, tables.book, plan.shards, capacity.levels if capacity is not None else ()
+            statuses,
+            tables.book,
+            plan.shards,
+            capacity.levels if capacity is not None else (),
+            open_phases=[phase.name for phase in plan.phases if phase.kind in ("warm-up", "load")],
         ),
         cleaned=_details_of(tables.events, EventKind.NOTE, "cleaned"),
         ending=end.ending,
@@ -237,7 +241,15 @@ def _span(events: pa.Table) -> tuple[int, int]:
 
 
 def _gaps(events: pa.Table) -> list[str]:
-    return [f"{row['name']}: {row['says']}" for row in _events(events, EventKind.GAP, Edge.BEGAN)]
+    """Each outage of a sensor, with its time in seconds of the run."""
+    began_ns, _ = _span(events)
+    gaps: list[str] = []
+    ends = [(row["name"], row["at_ns"]) for row in _events(events, EventKind.GAP, Edge.ENDED)]
+    for row in _events(events, EventKind.GAP, Edge.BEGAN):
+        end_ns = min((at_ns for name, at_ns in ends if name == row["name"] and at_ns >= row["at_ns"]), default=None)
+        until = "to the end" if end_ns is None else f"to {(end_ns - began_ns) / 1e9:.0f} s"
+        gaps.append(f"{row['name']}, from {(row['at_ns'] - began_ns) / 1e9:.0f} s {until}: {row['says']}")
+    return gaps
 
 
 def _notes(events: pa.Table) -> list[str]:

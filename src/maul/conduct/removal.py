@@ -1,6 +1,6 @@
 """Clean-up: what we wrote, and nothing else, is gone; proven by what every endpoint lists."""
 
-from mypy_boto3_s3 import S3Client
+from typing import TYPE_CHECKING
 
 from maul.conduct.operations import WRITING_KINDS, operations_of_kinds
 from maul.conduct.stage import Stage
@@ -13,6 +13,9 @@ from maul.s3.client import list_keys
 from maul.s3.preflight import remove_bucket
 from maul.s3.removal import abort_uploads, delete_keys
 from maul.verify.ledger import Ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 ROUNDS_MAX = 3
 """A listing may lag behind the deletes; after this many more deletes what is left is left."""
@@ -60,7 +63,7 @@ def _listed_anywhere(stage: Stage, phase: PhasePlan) -> tuple[set[str], bool]:
     return names, whole
 
 
-def _bucket_words(stage: Stage, client: S3Client, *, empty: bool) -> str:
+def _bucket_words(stage: Stage, client: "S3Client", *, empty: bool) -> str:
     if stage.target.bucket is None or not stage.target.bucket.created or not empty:
         return ""
     try:

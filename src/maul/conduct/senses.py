@@ -6,6 +6,7 @@ from pathlib import Path
 
 from maul.core.clock import Clock
 from maul.core.errors import MaulError
+from maul.core.event import Edge, Event, EventKind
 from maul.probes.contract import MetricsTarget, ProcessTarget
 from maul.probes.sampler import Reading, Sampler, SamplerThread
 from maul.probes.wiring import Watch, local_probes, remote_probes
@@ -42,6 +43,9 @@ def sensing(site: Site, writer: RunWriter, clock: Clock) -> Iterator[None]:
     finally:
         for thread in threads:
             thread.stop()
+            if thread.failure is not None:  # what it could not hand over is missing from here on
+                says = f"sampling ended early: {thread.failure}"
+                writer.events([Event(clock.now_ns(), EventKind.GAP, Edge.BEGAN, "sampling", says)])
 
 
 def health_asker(site: Site) -> Callable[[str], bool]:

@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from mypy_boto3_s3 import S3Client
 
 from maul.core.errors import CampaignError, MaulError
 from maul.guard.permit import ResolvedTarget, check_targets
@@ -15,6 +14,9 @@ from maul.s3.credentials import Credentials
 from maul.s3.endpoint import Endpoint, check_endpoint, resolve
 from maul.s3.preflight import BucketFacts, preflight_bucket, preflight_object, remove_bucket
 from maul.site import Site
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 NOTHING_ASKED: Mapping[str, str] = {}
 
@@ -37,7 +39,7 @@ class OpenTarget:
     bucket: BucketFacts | None
     ca_pems: Mapping[str, str] = field(repr=False)
 
-    def client(self, endpoint: str, timeout_s: float = 10.0) -> S3Client:
+    def client(self, endpoint: str, timeout_s: float = 10.0) -> "S3Client":
         """A customer's client for one endpoint, by name."""
         chosen = next(one for one in self.door.endpoints if one.name == endpoint)
         return make_client(chosen, self.door.credentials, self.door.region, timeout_s)
@@ -79,7 +81,8 @@ def open_target(door: Door, prefix: str, on_step: Callable[[str], None]) -> Open
     bucket = preflight_bucket(client, door.bucket, create=True)
     opened = replace(opened, bucket=bucket)
     try:
-        preflight_object(client, door.bucket, prefix)
+        for endpoint in door.endpoints:  # a gateway may know of a new bucket later than another
+            preflight_object(opened.client(endpoint.name), door.bucket, prefix)
     except BaseException:  # also Ctrl-C: nothing of ours stays
         take_back_bucket(opened)
         raise

@@ -1,4 +1,4 @@
-"""Event: something that began, ended, or happened at an instant (a phase, a fault, a guard action, a gap of a sensor)."""
+"""Event: something that began, ended, or happened at an instant: a phase, a fault, a guard action, a sensor's gap."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

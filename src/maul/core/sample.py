@@ -9,7 +9,8 @@ class Sample:
 
     `probe` is the sensor (`cpu`, `disk`, `process` …), `metric` its quantity with the unit last (`busy_ratio`,
     `read_bytes_per_s`), `subject` what was measured (`core0`, `vda`, `volume-r1-1`; empty for the whole host),
-    `host` where. Rates are already rates: a probe turns counters into rates itself and gives nothing at its first reading.
+    `host` where. Rates are already rates: a probe turns counters into rates itself and gives nothing at its first
+    reading.
     """
 
     at_ns: int

@@ -1,0 +1,5 @@
+"""`python -m maul`: the same as the `maul` command."""
+
+from maul.cli.main import main
+
+main()
