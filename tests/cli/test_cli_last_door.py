@@ -237,17 +237,21 @@ def test_a_report_that_has_no_room(maul, monkeypatch):
     assert answer.code == 7 and "no room is left" in answer.err
 
 
-def test_beat_tells_its_verdict_though_its_page_has_no_room(maul, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "says"), [(OSError(28, "No space left on device"), "no room is left"), (ValueError("x"), "a bug in maul")]
+)
+def test_beat_tells_its_verdict_though_its_page_cannot_be_drawn(maul, monkeypatch, tmp_path, error, says):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run = RunReader.open(recorded(Path("runs"), Ending.GUARD).path)
 
-    def full(*given):
-        raise OSError(28, "No space left on device")
+    def fails(*given):
+        raise error
 
-    monkeypatch.setattr("maul.cli.report.write", full)
+    monkeypatch.setattr("maul.cli.report.write", fails)
     monkeypatch.setattr("maul.cli.beat.conduct", lambda order, progress: Beaten(run, judge(run)))
     answer = maul("beat", "--quiet")
     assert answer.code == 5
-    assert "guard" in answer.out and "no room is left" in answer.err
+    assert "guard" in answer.out and says in answer.err
 
 
 # ---------------------------------------------------------------- journals and labs

@@ -118,7 +118,7 @@ SOMEBODY = "NOBODY00NOBODY00"
 WRONG = {
     "secret key": (ExitCode.USAGE, "the signature does not match"),
     "access key": (ExitCode.USAGE, "does not know the access key"),
-    "reader's keys": (ExitCode.USAGE, "denied"),
+    "reader's keys": (ExitCode.USAGE, "may not CREATE bucket"),
     "another authority": (ExitCode.ENVIRONMENT, "is of a CA that is not trusted here"),
     "no authority": (ExitCode.USAGE, "the CA file cannot be used"),
     "nobody there": (ExitCode.ENVIRONMENT, "nothing listens on port 1"),

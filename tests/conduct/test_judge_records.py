@@ -214,6 +214,14 @@ def test_a_killed_run_is_judged_up_to_where_it_was_killed(tmp_path):
     assert sum(phase.ok for phase in summary.phases) == 2 * KEYS
 
 
+def test_a_run_without_an_end_lasted_until_the_last_thing_known_of_it(tmp_path):
+    made = Made(tmp_path)
+    made.phase("calm", "load", 4, None, at(script(KEYS, seconds=19.0), 4))
+    summary = judge(made.read(killed=True))
+    assert ns(22) < summary.ended_ns <= ns(24)
+    assert summary.phases[0].ended_ns == summary.ended_ns
+
+
 def test_killed_while_something_was_hurt_is_unhealed_until_somebody_looks(tmp_path):
     made = Made(tmp_path)
     made.load()
@@ -395,5 +403,5 @@ def test_events_keep_their_order_in_the_notes(tmp_path):
     made.note(5, EventKind.GAP, Edge.BEGAN, "disk", "not readable")
     made.end()
     summary = judge(made.read())
-    assert (summary.notes, summary.gaps) == (["first", "second"], ["disk: not readable"])
+    assert (summary.notes, summary.gaps) == (["first", "second"], ["disk, from 5 s to the end: not readable"])
     assert len(events_of(made.writer.path)) == 6

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from maul.cli import screen
+from maul.cli.bugs import bug_message
 from maul.cli.live import Screen
 from maul.cli.report import drawn
 from maul.conduct.conductor import Order
@@ -28,5 +29,7 @@ def beat(
         page = drawn(outcome.record, outcome.summary)
     except MaulError as error:  # the verdict is told all the same
         screen.complain(error.message)
+    except Exception as error:  # noqa: BLE001 — nor does a bug in drawing take it away
+        screen.complain(bug_message(error))
     terminal.show(outcome.summary, screen.OUT, page)
     return outcome.summary.exit_code

@@ -1,18 +1,15 @@
 """`maul`: the verbs, and the one place where an error becomes a message and an exit code."""
 
 import io
-import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from maul import __version__
 from maul.cli import beat, campaign, heal, hit, lab, plan, report, screen, wipe
+from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
 app = typer.Typer(
@@ -74,22 +71,8 @@ def run(words: Sequence[str]) -> int:
         screen.silence(sys.stdout)
         return ExitCode.UNKNOWN
     except Exception as error:  # noqa: BLE001 — the last door: a bug of ours becomes one message, its trace a file
-        screen.complain(_bug(error))
+        screen.complain(bug_message(error))
         return ExitCode.UNKNOWN
-
-
-def _bug(error: Exception) -> str:
-    text = "".join(traceback.format_exception(error))
-    try:
-        descriptor, name = tempfile.mkstemp(prefix="maul-bug-", suffix=".txt", text=True)
-        os.close(descriptor)
-        Path(name).write_text(text, encoding="utf-8")
-    except OSError:
-        name = "(no room to save the trace)"
-    return (
-        f"a bug in maul, not in what it tested: {type(error).__name__}: {error}\n"
-        f"  nothing can be concluded about the target; please report it with {name}"
-    )
 
 
 def main() -> None:

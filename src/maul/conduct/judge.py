@@ -31,7 +31,7 @@ from maul.insight import (
     phase_summaries,
 )
 from maul.insight.levels import GeneratorLimits
-from maul.insight.phases import final_statuses
+from maul.insight.phases import final_statuses, last_known_ns
 from maul.plan import Plan
 from maul.record import RunReader
 from maul.verify import audit, reads
@@ -83,7 +83,7 @@ def judge(run: RunReader) -> Summary:
     )
     checks = run_checks(facts)
     verdict, exit_code = _verdict(checks, facts, end)
-    began_ns, ended_ns = _span(tables.events)
+    began_ns, ended_ns = _span(tables)
     return Summary(
         maul_version=__version__,
         run_id=run.run_id,
@@ -235,9 +235,14 @@ def _end(events: pa.Table, words: LastWords | None) -> _End:
     return _End(Ending(details["ending"]), str(ended[-1]["says"]), exit_code)
 
 
-def _span(events: pa.Table) -> tuple[int, int]:
-    times = [int(row["at_ns"]) for row in events.to_pylist()]
-    return (min(times), max(times)) if times else (0, 0)
+def _span(tables: Tables) -> tuple[int, int]:
+    """From the first event to the last; of a run without an end, to the last thing known of it."""
+    times = [int(at_ns) for at_ns in tables.events["at_ns"].to_pylist()]
+    if not times:
+        return 0, 0
+    if _events(tables.events, EventKind.RUN, Edge.ENDED):
+        return min(times), max(times)
+    return min(times), last_known_ns(tables.events, tables.book, tables.operations)
 
 
 def _gaps(events: pa.Table) -> list[str]:
