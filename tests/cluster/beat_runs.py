@@ -13,7 +13,7 @@ from pathlib import Path
 from maul.cli.main import run
 from maul.record import RunReader
 
-MAUL = (sys.executable, "-c", "from maul.cli.main import main; main()")
+MAUL = (sys.executable, "-m", "maul")
 
 CAMPAIGN = """\
 version: 1

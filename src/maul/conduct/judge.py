@@ -103,7 +103,7 @@ def judge(run: RunReader) -> Summary:
         audit=facts.audit,
         faults=facts.faults,
         generator=facts.generator,
-        gaps=_gaps(tables.events),
+        gaps=_gaps(tables.events, began_ns),
         notes=_notes(tables.events),
     )
 
@@ -237,7 +237,7 @@ def _end(events: pa.Table, words: LastWords | None) -> _End:
 
 def _span(tables: Tables) -> tuple[int, int]:
     """From the first event to the last; of a run without an end, to the last thing known of it."""
-    times = [int(at_ns) for at_ns in tables.events["at_ns"].to_pylist()]
+    times = [int(row["at_ns"]) for row in tables.events.to_pylist()]
     if not times:
         return 0, 0
     if _events(tables.events, EventKind.RUN, Edge.ENDED):
@@ -245,9 +245,8 @@ def _span(tables: Tables) -> tuple[int, int]:
     return min(times), last_known_ns(tables.events, tables.book, tables.operations)
 
 
-def _gaps(events: pa.Table) -> list[str]:
+def _gaps(events: pa.Table, began_ns: int) -> list[str]:
     """Each outage of a sensor, with its time in seconds of the run."""
-    began_ns, _ = _span(events)
     gaps: list[str] = []
     ends = [(row["name"], row["at_ns"]) for row in _events(events, EventKind.GAP, Edge.ENDED)]
     for row in _events(events, EventKind.GAP, Edge.BEGAN):
