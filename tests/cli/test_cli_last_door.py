@@ -16,6 +16,8 @@ from maul.cli import main as cli
 from maul.cli import screen
 from maul.cli.live import Screen
 from maul.conduct.conductor import Beaten
+from maul.conduct.drive import as_mapping
+from maul.conduct.hit import HitResult
 from maul.conduct.judge import judge
 from maul.conduct.progress import PhaseProgress
 from maul.core.errors import ExitCode, GuardError, InternalError, UnhealedError
@@ -27,7 +29,9 @@ from maul.hosts.local import own_process_id
 from maul.hosts.undo_kinds import UndoRemove, UndoSignal
 from maul.lab.health import RoleStatus
 from maul.lab.sketch import sketch_site
-from maul.plan import build, to_json
+from maul.load import GeneratorState, GeneratorStatus
+from maul.plan import Hit, build, to_json
+from maul.plan import hit as plan_hit
 from maul.record import RunReader, RunWriter
 
 RUN = "20261122-214512-3fa09c"
@@ -152,6 +156,28 @@ def test_a_terminal_that_lacks_a_letter_ends_nothing(monkeypatch):
     err.flush()
     assert left.value.code == 3
     assert b"no such file" in err.buffer.getvalue()
+
+
+# ---------------------------------------------------------------- hits
+
+
+@pytest.mark.parametrize(
+    ("ok", "why", "code"), [(5, "", 0), (0, "", 1), (5, "interrupted by SIGINT", 2), (5, "lease", 2)]
+)
+def test_a_hit_says_how_it_ended_and_what_it_left(maul, monkeypatch, ok, why, code):
+    request = Hit(url="http://127.0.0.1:9", concurrency=1)
+    status = as_mapping(GeneratorStatus(GeneratorState.DONE, completed=5, ok=ok, fail=5 - ok, elapsed_s=1.0))
+    result = HitResult(
+        plan=plan_hit(request, RUN, 1), request=request, open_loop=False, status=status, latency=None, service=None,
+        first_byte=None, lag=None, cpu_seconds=0.5, interrupted=why, left=1234 if why else 0,
+    )  # fmt: skip
+    monkeypatch.setattr("maul.cli.hit.run_hit", lambda *given: result)
+    answer = maul("hit", "http://127.0.0.1:9")
+    assert (answer.code, answer.err) == (code, "")
+    assert f"{ok} ok, {5 - ok} fail" in answer.out
+    assert ("ended before its time: " + why in answer.out) is bool(why)
+    assert (f"up to 1,234 of its objects are left under maul/{RUN}/" in answer.out) is bool(why)
+    assert json.loads(maul("hit", "http://127.0.0.1:9", "--json").out)["stopped"] == why
 
 
 # ---------------------------------------------------------------- records

@@ -1,9 +1,11 @@
 """Targets that may not be hit, cannot be reached, or cannot be trusted."""
 
+import contextlib
 import json
 import socket  # noqa: TID251 — listens on loopback, and sees that nobody connects elsewhere
 import ssl
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -81,11 +83,11 @@ def authority():
     return trustme.CA()
 
 
-@pytest.fixture
-def tls_port(authority):
-    """Shakes hands as 127.0.0.1 and says no more."""
+@contextlib.contextmanager
+def shaking_hands(certificate):
+    """A port that shakes hands with this certificate and says no more."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    certificate.configure_cert(context)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve():
@@ -104,6 +106,29 @@ def tls_port(authority):
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
     thread.join(10)
+
+
+@pytest.fixture
+def tls_port(authority):
+    with shaking_hands(authority.issue_cert("127.0.0.1")) as port:
+        yield port
+
+
+@pytest.mark.parametrize(
+    ("certificate", "says"),
+    [
+        (("127.0.0.1", -30, -1), "its certificate expired on"),
+        (("127.0.0.1", 1, 30), "its certificate is not valid before"),
+        (("store.example", -1, 30), "its certificate is not for 127.0.0.1: it is for store.example"),
+    ],
+)
+def test_a_certificate_that_does_not_hold(maul, authority, tmp_path, certificate, says):
+    name, *days = certificate
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    first, last = (datetime.now(UTC) + timedelta(days=one) for one in days)
+    with shaking_hands(authority.issue_cert(name, not_before=first, not_after=last)) as port:
+        answer = maul("hit", f"https://127.0.0.1:{port}/", "--ca", tmp_path / "ca.pem")
+    assert (answer.code, answer.out) == (7, "") and says in answer.err
 
 
 @pytest.mark.parametrize(

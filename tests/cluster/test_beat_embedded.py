@@ -94,7 +94,7 @@ def test_after_ctrl_c_traffic_stops_and_the_process_ends_soon(interrupted):
     beat, code, at_ns, took_s = interrupted
     assert code == ExitCode.UNKNOWN, beat.said
     last_ns = pc.max(beat.record.operations()["end_ns"]).as_py()
-    assert (last_ns - at_ns) / SECOND < 1.0, "traffic went on"
+    assert (last_ns - at_ns) / SECOND < 1.5, "traffic went on"
     assert took_s < 15.0
     assert left_in_state() == []
 
@@ -110,6 +110,16 @@ def test_after_ctrl_c_what_was_hurt_is_healed_and_the_report_is_there(interrupte
     assert [phase.name for phase in summary.phases] == ["fill", "hurt"]
     assert "interrupted by SIGINT" in summary.headline and "interrupted by SIGINT" in beat.said
     assert run.has("report.html") and run.has("junit.xml")
+
+
+def test_ctrl_c_while_the_lab_comes_up_leaves_nothing(tmp_path, look_for_leaks):
+    with Beat(tmp_path, campaign(tmp_path / "c.yaml")) as beat:
+        beat.until("starting 4 volume servers")
+        beat.signal(INTERRUPT)
+        code = beat.end(15)
+    assert code == ExitCode.UNKNOWN and "maul: interrupted" in beat.said
+    assert look_for_leaks() == {} and left_in_state() == []
+    assert not (tmp_path / "runs").exists()
 
 
 def test_kill_9_while_a_server_is_down_leaves_a_record_and_nothing_else(tmp_path, look_for_leaks, capsys):

@@ -118,6 +118,14 @@ def test_all_bad_wishes_come_at_once():
 
 def test_the_bucket_has_a_name_of_ours_when_none_is_given():
     assert hit(Hit(url="http://127.0.0.1:1", rate_per_s=1.0), "r1", 1).bucket == "maul-hit"
+
+
+def test_an_existing_key_without_a_bucket_is_the_whole_path():
+    plan = hit(Hit(url="http://127.0.0.1:1", key="index.html", rate_per_s=1.0), "r1", 1)
+    assert (plan.bucket, plan.main.s3.bucket, plan.main.keyspace.fixed_key) == ("", None, "index.html")
+    assert (plan.fill, plan.clean_up) == (None, None)
+    named = hit(Hit(url="http://127.0.0.1:1/bucket", key="index.html", rate_per_s=1.0), "r1", 1)
+    assert named.main.s3.bucket == "bucket"
     assert hit(Hit(url="http://127.0.0.1:1/", rate_per_s=1.0, bucket="mine"), "r1", 1).bucket == "mine"
 
 

@@ -123,7 +123,7 @@ pub enum PayloadMode {
 /// Bucket, prefix and credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3 {
-    /// Path-style bucket.
+    /// Path-style bucket; empty (null in the plan) only with a fixed key, which then is the whole path.
     pub bucket: String,
     /// What every object key of the run begins with; ends in `/`.
     pub prefix: String,

@@ -18,6 +18,8 @@ from maul.plan import Hit
 from maul.plan.engine_plan import OpName
 from maul.s3.credentials import Credentials, load_credentials
 
+_EXAMPLE_CHARS_MAX = 120
+
 
 def hit(
     url: Annotated[
@@ -111,8 +113,12 @@ def _show(result: HitResult) -> None:
         f"{status['late']:,} late"
     )
     screen.say(f"  {show_size(status['bytes_sent'])} sent, {show_size(status['bytes_received'])} received")
+    if result.interrupted:
+        screen.say(f"  it ended before its time: {result.interrupted}")
+    if result.left:
+        screen.say(f"  up to {result.left:,} of its objects are left under {result.plan.prefix}")
     for kind, count in status["errors"].items():
-        example = status["error_examples"].get(kind, "")
+        example = " ".join(str(status["error_examples"].get(kind, "")).split())[:_EXAMPLE_CHARS_MAX]
         screen.say(f"  {count:,} × {kind.lower().replace('_', ' ')}{f': {example}' if example else ''}")
     screen.OUT.print(_latency_table(result))
     per_request = result.cpu_seconds / result.requests * 1e6 if result.requests else 0.0

@@ -38,7 +38,8 @@ class EngineEndpoint(Frozen):
 class EngineS3(Frozen):
     """Bucket and prefix. The keys are filled in at the door; null means anonymous requests."""
 
-    bucket: str
+    bucket: str | None
+    """None only for an existing object right below the endpoint: any HTTP server can be hit."""
     prefix: str
     region: str
     access_key: None = None

@@ -108,9 +108,10 @@ def _address(request: Hit) -> tuple[str, str, list[Problem]]:
     if in_path and request.bucket and in_path != request.bucket:
         says = f'the URL names bucket "{in_path}" and --bucket "{request.bucket}"; name one'
         problems.append(Problem(("--bucket",), says))
-    bucket = request.bucket or in_path or BUCKET
+    bucket = request.bucket or in_path or (BUCKET if request.key is None else "")
     try:
-        TypeAdapter(BucketName).validate_python(bucket)
+        if bucket:
+            TypeAdapter(BucketName).validate_python(bucket)
     except ValidationError as error:
         problems.append(Problem(("--bucket",), str(error.errors()[0]["ctx"]["error"])))
     return f"{parts.scheme}://{parts.netloc}", bucket, problems
@@ -234,7 +235,7 @@ class _Draft:
             epoch=epoch,
             shards=choose_shards(demand, self.cores, request.shards),
             endpoints=(EngineEndpoint(name="target", url=self.origin, server_name=request.server_name),),
-            s3=EngineS3(bucket=self.bucket, prefix=self._prefix, region=request.region),
+            s3=EngineS3(bucket=self.bucket or None, prefix=self._prefix, region=request.region),
             keyspace=keyspace,
             sizes=FixedSizes(bytes=request.size_bytes),
             mix=(MixEntry(op=op, weight=1.0),),

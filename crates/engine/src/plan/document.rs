@@ -96,6 +96,13 @@ fn check_mix(plan: &Plan, root: &Object<'_>) {
 
 fn check_fixed_key(plan: &Plan, root: &Object<'_>) {
     if plan.keyspace.fixed_key.is_none() {
+        if plan.s3.bucket.is_empty() {
+            root.problem(
+                "s3.bucket",
+                "is null, but there is no fixed_key to be hit below the endpoint itself",
+                "name the bucket",
+            );
+        }
         return;
     }
     let only_reads =

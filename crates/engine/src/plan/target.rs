@@ -78,11 +78,8 @@ fn decimal(digits: &str) -> Option<u16> {
 }
 
 pub(super) fn s3(mut object: Object<'_>) -> S3 {
-    let (bucket, prefix, region) = (
-        object.text("bucket"),
-        object.text("prefix"),
-        object.text("region"),
-    );
+    let bucket = object.text_or_null("bucket").unwrap_or_default();
+    let (prefix, region) = (object.text("prefix"), object.text("region"));
     let keys = (
         object.text_or_null("access_key"),
         object.text_or_null("secret_key"),

@@ -278,6 +278,15 @@ fn a_fixed_key_is_only_read() {
 }
 
 #[test]
+fn only_a_fixed_key_does_without_a_bucket() {
+    let root = ("/s3/bucket", json!(null));
+    assert_eq!(paths(std::slice::from_ref(&root)), ["$.s3.bucket"]);
+    let fixed = ("/keyspace/fixed_key", json!("index.html"));
+    let reads = ("/mix", json!([{"op": "get", "weight": 1}]));
+    assert!(with(&[root, fixed, reads, ("/verify", json!(false))]).is_ok());
+}
+
+#[test]
 fn base_deletes_may_outnumber_puts() {
     let only_deletes = ("/mix", json!([{"op": "delete", "weight": 1}]));
     assert_eq!(paths(std::slice::from_ref(&only_deletes)), ["$.mix"]);

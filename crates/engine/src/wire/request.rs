@@ -135,8 +135,11 @@ pub struct Encoder {
 impl Encoder {
     /// For the endpoints and credentials of a plan.
     pub fn new(plan: &Plan) -> Self {
-        let mut bucket_path = b"/".to_vec();
-        sigv4::encode_path(plan.s3.bucket.as_bytes(), &mut bucket_path);
+        let mut bucket_path = Vec::new();
+        if !plan.s3.bucket.is_empty() {
+            bucket_path.push(b'/');
+            sigv4::encode_path(plan.s3.bucket.as_bytes(), &mut bucket_path);
+        }
         let mut fixed_path = bucket_path.clone();
         fixed_path.push(b'/');
         if let Some(key) = &plan.keyspace.fixed_key {
