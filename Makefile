@@ -23,20 +23,20 @@ setup: .venv/.engine ## the virtual environment and the built engine
 	@touch $@
 
 .venv/.engine: .venv/.requirements $(ENGINE_SOURCES) pyproject.toml
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --uv --skip-install --quiet
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --locked --uv --skip-install --quiet
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 check: setup ## style, types, import layers
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test-rust: setup ## the engine's own tests (no Python)
-	cargo test --quiet --package maul-engine
+	cargo test --quiet --locked --package maul-engine
 
 test-pure: setup ## pure, contract and loopback tests
 	$(BIN)/pytest -m "not cluster" tests
