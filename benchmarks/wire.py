@@ -22,7 +22,7 @@ from urllib.request import urlopen
 import trustme
 
 ROUNDS = 5
-SECONDS = 4
+SECONDS = 2
 CONNECTIONS = 16
 HTTP_PORT, HTTPS_PORT = 18480, 18443
 SIZES = {"4k": 4096, "1m": 2**20}

@@ -153,7 +153,6 @@ def test_the_thread_reads_until_it_is_stopped() -> None:
     assert times[:4] == [T0, T0 + S, T0 + 2 * S, T0 + 3 * S]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_sink_that_fails_ends_the_thread_loudly() -> None:
     full = MachineError("the disk is full")
 

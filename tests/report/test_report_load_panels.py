@@ -127,3 +127,25 @@ def test_a_class_from_the_future_is_shown_by_its_number():
 def test_no_error_is_told_apart_from_errors_that_were_not_recorded():
     assert "every recorded operation was OK" in panels_of(series_of(rows_of(2, [1.0])))["errors"].instead
     assert "not recorded" in panels_of(series_of(rows_of(2, [1.0], Outcome.FAIL)))["errors"].instead
+
+
+def test_errors_that_all_lie_outside_the_time_drawn_are_told():
+    operations = bad_operations([int(ErrorClass.TIMEOUT)])
+    column = operations.column_names.index("due_ns")
+    far = operations.set_column(column, "due_ns", pa.array([T0_NS + 10**15], operations.schema.field("due_ns").type))
+    errors = panels_of(series_of(rows_of(2, [1.0])), far)["errors"]
+    assert (errors.lines, errors.instead) == ((), "every error lies outside the time that is drawn")
+
+
+def test_what_our_own_stop_cancelled_and_what_an_audit_missed_are_no_errors_of_customers():
+    made = np.zeros(3, OPERATION_DTYPE)
+    made["due_ns"] = ns(2.0)
+    made["outcome"] = [Outcome.DROPPED, Outcome.FAIL, Outcome.FAIL]
+    made["error_class"] = [ErrorClass.STOPPED, ErrorClass.NO_SUCH_KEY, ErrorClass.STOPPED]
+    series = series_of(rows_of(2, [1.0]))
+    operations = operations_table(made, ["ramp", "audit", "ramp"])
+    errors = {panel.key: panel for panel in load_panels(series, operations, ["audit"])}["errors"]
+    assert [line.label for line in errors.lines] == ["STOPPED"]
+    assert values(errors, "STOPPED").sum() == 1.0
+    nothing = {panel.key: panel for panel in load_panels(series, operations.slice(0, 2), ["audit"])}["errors"]
+    assert (nothing.lines, nothing.instead) == ((), "none that a customer would have met")

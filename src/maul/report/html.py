@@ -136,8 +136,9 @@ def draw(run: Record, summary: Summary) -> Drawn:
     events = run.events()
     grid = Grid.over(summary.began_ns, max(summary.ended_ns, summary.began_ns))
     axis = time_axis(grid, bands(summary, events), marks(summary, events))
+    audits = [phase.name for phase in summary.phases if phase.kind == "audit"]
     panels = (
-        *load_panels(LoadSeries.of(LatencyBook.of(run.latency()), grid), run.operations()),
+        *load_panels(LoadSeries.of(LatencyBook.of(run.latency()), grid), run.operations(), audits),
         *machine_panels(Readings(run.samples(), grid)),
     )
     figures: dict[str, Any] = {panel.key: chart(panel, grid, axis) for panel in panels if not panel.instead}

@@ -1,6 +1,6 @@
 """Charts of the load itself: rates, latencies, errors, and how late the generator was."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,8 +55,11 @@ class LoadSeries:
         return values
 
 
-def load_panels(series: LoadSeries, operations: pa.Table) -> list[Panel]:
-    """The charts a to e: rates, latency from due, service time, errors by class, generator lag."""
+def load_panels(series: LoadSeries, operations: pa.Table, audits: Collection[str] = ()) -> list[Panel]:
+    """The charts a to e: rates, latency from due, service time, errors by class, generator lag.
+
+    `audits`: phases whose misses are the ledger's business, no errors of customers.
+    """
     panels = [
         _rates(series),
         _latency(series, LatencyKind.LATENCY, "latency", "Latency from due time", "what a customer waits"),
@@ -67,7 +70,7 @@ def load_panels(series: LoadSeries, operations: pa.Table) -> list[Panel]:
             "Service time",
             "what the target takes once the request is sent",
         ),
-        _errors(series, operations),
+        _errors(series, operations, audits),
         _lag(series),
     ]
     return [replace(panel, group="Load") for panel in panels]
@@ -113,21 +116,30 @@ def _lag(series: LoadSeries) -> Panel:
     return Panel("lag", title, "ms", lines, note, log=True)
 
 
-def _errors(series: LoadSeries, operations: pa.Table) -> Panel:
+def _errors(series: LoadSeries, operations: pa.Table, audits: Collection[str]) -> Panel:
     title, unit = "Errors by class", "operations/s"
     lost = sum(float(counts.sum()) for outcome, counts in series.arrivals.items() if outcome is not Outcome.OK)
-    bad = operations.select(["due_ns", "outcome", "error_class"]).filter(pc.field("outcome") != int(Outcome.OK))
+    bad = operations.select(["phase", "due_ns", "outcome", "error_class"]).filter(
+        pc.field("outcome") != int(Outcome.OK)
+    )
     if not bad.num_rows:
         if lost:
             why = f"{lost:.0f} operations were not OK, of classes unknown: single operations were not recorded"
         else:
             why = "none: every recorded operation was OK" if not series.nothing else "no operation was recorded"
         return Panel("errors", title, unit, instead=why)
+    # What our own stop cancelled before it was sent says nothing about the target.
+    cancelled = (pc.field("outcome") == int(Outcome.DROPPED)) & (pc.field("error_class") == int(ErrorClass.STOPPED))
+    bad = bad.filter(~pc.field("phase").isin(pa.array(list(audits), pa.string())) & ~cancelled)
+    if not bad.num_rows:
+        return Panel("errors", title, unit, instead="none that a customer would have met")
     grid = series.grid
     points = grid.points_of(bad["due_ns"].to_numpy() // 10**9)
     classes = bad["error_class"].to_numpy()
     inside = (points >= 0) & (points < grid.points)
     points, classes = points[inside], classes[inside]
+    if not len(points):
+        return Panel("errors", title, unit, instead="every error lies outside the time that is drawn")
     numbers, totals = np.unique(classes, return_counts=True)
     by_frequency: Sequence[int] = [int(number) for number in numbers[np.argsort(-totals, kind="stable")]]
     lines = [

@@ -195,7 +195,9 @@ def _capacity_tile(summary: Summary) -> Tile:
 def _operations_tile(summary: Summary) -> Tile:
     served = [phase for phase in summary.phases if phase.kind not in AFTERMATH]
     offered = sum(phase.offered for phase in served)
-    if not offered:
+    # Arrivals that our own stop cancelled were never sent: they say nothing about the target.
+    offered -= sum(row.count for row in summary.errors if (row.error_class, row.outcome) == ("STOPPED", "dropped"))
+    if offered <= 0:
         return Tile("Operations", "0", "nothing was sent")
     ok = sum(phase.ok for phase in served)
     return Tile("Operations", numerals.count(offered), f"{numerals.share(ok, offered)} OK, without audit and clean-up")
