@@ -18,6 +18,7 @@ from maul.core.histogram import Histogram, LatencyKind, LatencyRow
 from maul.core.ids import new_run_id
 from maul.core.operation import Outcome
 from maul.core.summary import Percentiles
+from maul.insight import percentiles
 from maul.load import RustGenerator
 from maul.plan import EnginePlan, Hit, HitPlan, with_secrets
 from maul.plan import hit as plan_hit
@@ -223,21 +224,11 @@ def _percentiles(rows: Sequence[LatencyRow], kind: LatencyKind) -> Percentiles |
             merged.merge(Histogram.from_v2(row.hdr))
     if not merged.count:
         return None
-    p50, p90, p99, p999, p9999 = (merged.percentile(p) / 1e6 for p in (50, 90, 99, 99.9, 99.99))
-    return Percentiles(
-        count=merged.count,
-        mean=merged.mean / 1e6,
-        p50=p50,
-        p90=p90,
-        p99=p99,
-        p999=p999,
-        p9999=p9999,
-        max=merged.max / 1e6,
-    )
+    return percentiles(merged)
 
 
-def _json(percentiles: Percentiles | None) -> dict[str, float] | None:
-    return None if percentiles is None else percentiles.model_dump()
+def _json(seen: Percentiles | None) -> dict[str, float] | None:
+    return None if seen is None else seen.model_dump()
 
 
 def _cpu_seconds() -> float:
