@@ -17,6 +17,7 @@ from maul.insight.levels import GeneratorLimits, Objective
 from maul.insight.phases import final_statuses, phase_summaries
 from maul.insight.resources import Forecast, Resource, forecasts, resources
 from maul.insight.spans import Span, spans
+from maul.insight.steady import Steady, mser5, steady
 from maul.insight.walls import attribute_wall
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Select",
     "Series",
     "Span",
+    "Steady",
     "attribute_wall",
     "customers_during_faults",
     "error_counts",
@@ -40,6 +42,7 @@ __all__ = [
     "find_capacity",
     "forecasts",
     "generator_summary",
+    "mser5",
     "percentile_ms",
     "percentiles",
     "phase_summaries",
@@ -47,4 +50,5 @@ __all__ = [
     "search_limit",
     "series",
     "spans",
+    "steady",
 ]
