@@ -60,7 +60,7 @@ def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: An
     """One engine, one closed loop, to its end. `endpoint` is set to the door's place in the site."""
     chosen = place.doors[door]
     plan = {
-        "version": 1,
+        "version": 2,
         "run": 7,
         "seed": 7,
         "epoch": epoch,
@@ -72,6 +72,7 @@ def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: An
                 "url": chosen.url,
                 "ca_pem": chosen.ca.read_text(encoding="ascii") if chosen.ca else None,
                 "server_name": None,
+                "address": None,
             }
         ],
         "s3": {
@@ -81,6 +82,9 @@ def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: An
             "access_key": place.credentials.access_key,
             "secret_key": place.credentials.secret_key,
             "payload": "unsigned",
+            "addressing": "path",
+            "checksum": None,
+            "encryption": None,
         },
         "keyspace": {
             "objects": count,
@@ -95,8 +99,15 @@ def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: An
         "sizes": {"kind": "fixed", "bytes": BYTES},
         "mix": [{"op": op, "weight": 1.0}],
         "multipart": None,
-        "list": {"max_keys": 100},
-        "arrivals": {"mode": "closed", "concurrency": 4, "seconds": 20.0, "requests": count},
+        "list": {"max_keys": 100, "delimiter": None, "pages": 1},
+        "arrivals": {"mode": "closed", "concurrency": 4, "seconds": 20.0, "requests": count, "think": None},
+        "tenant": 0,
+        "range_bytes": 1000,
+        "multi_delete_keys": 10,
+        "retention_s": 60,
+        "slowest": 0,
+        "connections": {"requests_each": None, "resumption": 1.0},
+        "slow": None,
         "timeouts": {"connect_ms": 2000, "request_ms": 5000},
         "limits": {
             "rate_per_s": 1000.0,

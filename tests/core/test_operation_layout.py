@@ -21,4 +21,5 @@ def test_records_have_one_size() -> None:
     assert not OPERATION_DTYPE.hasobject
     fields = OPERATION_DTYPE.fields
     assert fields is not None
-    assert [fields[name][1] for name in ("due_ns", "version", "status", "op", "flags")] == [0, 40, 56, 58, 63]
+    offsets = [fields[name][1] for name in ("due_ns", "first_byte_ns", "version", "status", "op", "flags", "item")]
+    assert offsets == [0, 40, 64, 80, 82, 87, 90]

@@ -60,13 +60,13 @@ def serving() -> Iterator[Target]:
 def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
     """A closed loop of GETs of one object."""
     plan: dict[str, Any] = {
-        "version": 1,
+        "version": 2,
         "run": 1,
         "seed": 1,
         "epoch": 1,
         "shards": 1,
         "pin": None,
-        "endpoints": [{"name": "one", "url": url, "ca_pem": None, "server_name": None}],
+        "endpoints": [{"name": "one", "url": url, "ca_pem": None, "server_name": None, "address": None}],
         "s3": {
             "bucket": "bucket",
             "prefix": "maul/run/",
@@ -74,6 +74,9 @@ def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
             "access_key": None,
             "secret_key": None,
             "payload": "unsigned",
+            "addressing": "path",
+            "checksum": None,
+            "encryption": None,
         },
         "keyspace": {
             "objects": 1,
@@ -87,8 +90,15 @@ def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
         "sizes": {"kind": "fixed", "bytes": 100},
         "mix": [{"op": "get", "weight": 1.0}],
         "multipart": None,
-        "list": {"max_keys": 100},
-        "arrivals": {"mode": "closed", "concurrency": 2, "seconds": 20.0, "requests": 50},
+        "list": {"max_keys": 100, "delimiter": None, "pages": 1},
+        "arrivals": {"mode": "closed", "concurrency": 2, "seconds": 20.0, "requests": 50, "think": None},
+        "tenant": 0,
+        "range_bytes": 1000,
+        "multi_delete_keys": 10,
+        "retention_s": 60,
+        "slowest": 0,
+        "connections": {"requests_each": None, "resumption": 1.0},
+        "slow": None,
         "timeouts": {"connect_ms": 3000, "request_ms": 10_000},
         "limits": {
             "rate_per_s": 100_000.0,

@@ -28,7 +28,7 @@ def test_a_ca_without_certificates_is_told_to_the_operator() -> None:
 def test_a_refused_connection_is_told_and_explained() -> None:
     with serving() as target:
         url = target.url
-    arrivals = {"mode": "closed", "concurrency": 1, "seconds": 20.0, "requests": 2}
+    arrivals = {"mode": "closed", "concurrency": 1, "seconds": 20.0, "requests": 2, "think": None}
     generator = RustGenerator(engine_plan(url, arrivals=arrivals))
     generator.start()
     assert generator.join(15.0)
@@ -41,7 +41,7 @@ def test_a_refused_connection_is_told_and_explained() -> None:
 
 def test_the_server_sees_the_path_of_the_object() -> None:
     with serving() as target:
-        arrivals = {"mode": "closed", "concurrency": 1, "seconds": 20.0, "requests": 1}
+        arrivals = {"mode": "closed", "concurrency": 1, "seconds": 20.0, "requests": 1, "think": None}
         generator = RustGenerator(engine_plan(target.url, arrivals=arrivals))
         generator.start()
         assert generator.join(15.0)
@@ -54,7 +54,7 @@ def shard_threads() -> int:
 
 def test_dropping_the_engine_ends_its_threads() -> None:
     with serving() as target:
-        arrivals = {"mode": "closed", "concurrency": 2, "seconds": 20.0, "requests": None}
+        arrivals = {"mode": "closed", "concurrency": 2, "seconds": 20.0, "requests": None, "think": None}
         generator = RustGenerator(engine_plan(target.url, arrivals=arrivals, shards=2))
         generator.start()
         for _ in range(500):  # a thread names itself once it runs

@@ -140,13 +140,13 @@ def test_without_credentials_requests_are_anonymous(planned):
 
 
 KEYS = {
-    "": "arrivals endpoints epoch keyspace late_ms lease_ms limits list mix multipart pin record_operations run s3 "
-    "seed shards sizes timeouts verify version",
-    "s3": "access_key bucket payload prefix region secret_key",
+    "": "arrivals connections endpoints epoch keyspace late_ms lease_ms limits list mix multi_delete_keys multipart "
+    "pin range_bytes record_operations retention_s run s3 seed shards sizes slow slowest tenant timeouts verify version",
+    "s3": "access_key addressing bucket checksum encryption payload prefix region secret_key",
     "keyspace": "choice delete_from ephemeral_start fixed_key objects region start",
     "limits": "bytes bytes_per_s connections in_flight rate_per_s requests seconds",
     "timeouts": "connect_ms request_ms",
-    "list": "max_keys",
+    "list": "delimiter max_keys pages",
 }
 
 

@@ -90,6 +90,9 @@ fn tallies() {
         OperationRecord {
             due_ns,
             start_ns: due_ns + 2_000 + number % 1_000,
+            connected_ns: 0,
+            secured_ns: 0,
+            sent_ns: 0,
             first_byte_ns: due_ns + service_ns / 2,
             end_ns: due_ns + service_ns,
             key: number,
@@ -102,6 +105,10 @@ fn tallies() {
             endpoint: 0,
             shard: 0,
             flags: 0,
+            tenant: 0,
+            exchanges: 1,
+            item: 0,
+            nth_on_connection: 1,
         }
     };
     let ns = measure(1_000_000, |number| {
@@ -135,6 +142,7 @@ fn choices() {
         from: 1.0,
         to: 1e6,
         seconds: 10.0,
+        wave: None,
     }];
     let arrivals = Arrivals::new(&profile);
     let mut stripe = arrivals.stripe(Share { index: 0, count: 1 }, 0, 1);

@@ -366,7 +366,7 @@ impl Drop for Engine {
 fn concurrency(plan: &Plan) -> u64 {
     match plan.arrivals {
         ArrivalSpec::Closed { concurrency, .. } => concurrency,
-        ArrivalSpec::Open { .. } => u64::MAX,
+        ArrivalSpec::Open { .. } | ArrivalSpec::Trace { .. } => u64::MAX,
     }
 }
 

@@ -54,10 +54,18 @@ pub struct Flight {
     pub due_ns: u64,
     /// When it was sent, or began to connect.
     pub start_ns: u64,
+    /// When TCP was connected, if it began a connection.
+    pub connected_ns: u64,
+    /// When TLS was agreed, if it began a connection.
+    pub secured_ns: u64,
+    /// When the last byte of its (first) request was handed to the kernel; 0 before.
+    pub sent_ns: u64,
     /// When the first byte of its (first) answer came; 0 before.
     pub first_byte_ns: u64,
     /// It is the first operation of its connection.
     pub on_new_connection: bool,
+    /// Requests so far.
+    pub exchanges: u8,
     /// Which exchange is under way.
     pub step: Step,
     /// Bytes that the connection had sent when the present exchange began.
@@ -74,8 +82,12 @@ impl Flight {
         creates: false,
         due_ns: 0,
         start_ns: 0,
+        connected_ns: 0,
+        secured_ns: 0,
+        sent_ns: 0,
         first_byte_ns: 0,
         on_new_connection: false,
+        exchanges: 0,
         step: Step::Single,
         sent_before: 0,
     };

@@ -29,7 +29,7 @@ impl KeyChooser {
     pub fn new(keyspace: &Keyspace, seed: u64) -> Self {
         let zipf = match keyspace.choice {
             KeyChoice::Zipf { exponent } => Some(Zipf::new(keyspace.objects, exponent)),
-            KeyChoice::Uniform | KeyChoice::Sequential => None,
+            _ => None,
         };
         Self {
             seed,

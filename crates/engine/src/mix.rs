@@ -25,7 +25,7 @@ impl Mix {
                 (entry.op, sum)
             })
             .collect();
-        let (put, delete) = (plan.weight(Op::Put), plan.weight(Op::Delete));
+        let (put, delete) = (plan.weight(Op::Put), plan.deletes());
         let feeds_deletes = plan.keyspace.delete_from == DeleteFrom::Ephemeral && put > 0.0;
         let new_key_probability = if feeds_deletes { delete / put } else { 0.0 };
         Self {

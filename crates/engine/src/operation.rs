@@ -56,6 +56,48 @@ numbered! {
         List = 4, "LIST";
         /// A whole multipart upload: create, parts, complete.
         Multipart = 5, "MULTIPART";
+        /// GetObject with a `Range`.
+        GetRange = 6, "GET_RANGE";
+        /// GetObject of one part of a multipart object, by `partNumber`.
+        GetPart = 7, "GET_PART";
+        /// DeleteObjects: several keys in one request.
+        MultiDelete = 8, "MULTI_DELETE";
+        /// ListObjects, the first version of the listing.
+        ListV1 = 9, "LIST_V1";
+        /// ListObjectVersions.
+        ListVersions = 10, "LIST_VERSIONS";
+        /// A multipart upload that is given up: create, one part, list parts, abort.
+        MultipartAbort = 11, "MULTIPART_ABORT";
+        /// CopyObject.
+        Copy = 12, "COPY";
+        /// A multipart upload whose part is copied: create, UploadPartCopy, complete.
+        MultipartCopy = 13, "MULTIPART_COPY";
+        /// PutObject with `If-None-Match: *`: creates, or is declined.
+        PutIfNoneMatch = 14, "PUT_IF_NONE_MATCH";
+        /// PutObject with `If-Match`: replaces what was last written, or is declined.
+        PutIfMatch = 15, "PUT_IF_MATCH";
+        /// GetObject with `If-Match`.
+        GetIfMatch = 16, "GET_IF_MATCH";
+        /// GetObject with `If-None-Match`: the cheap answer is 304.
+        GetIfNoneMatch = 17, "GET_IF_NONE_MATCH";
+        /// GetObject of one version.
+        GetVersion = 18, "GET_VERSION";
+        /// DeleteObject of one version.
+        DeleteVersion = 19, "DELETE_VERSION";
+        /// PutObjectTagging.
+        PutTags = 20, "PUT_TAGS";
+        /// GetObjectTagging.
+        GetTags = 21, "GET_TAGS";
+        /// PutObjectRetention.
+        PutRetention = 22, "PUT_RETENTION";
+        /// GetObject, signed in the query.
+        PresignedGet = 23, "PRESIGNED_GET";
+        /// PutObject, signed in the query.
+        PresignedPut = 24, "PRESIGNED_PUT";
+        /// PutObject that the client gives up half way.
+        AbortedPut = 25, "ABORTED_PUT";
+        /// GetObject of a key that was deleted: 404 is right, an object is not.
+        GetDeleted = 26, "GET_DELETED";
     }
 }
 
@@ -108,6 +150,18 @@ numbered! {
         OtherServerError = 14, "OTHER_SERVER_ERROR";
         /// Status 200 with an `<Error>` body.
         ErrorInOk = 15, "ERROR_IN_OK";
+        /// 412 that was not to be expected.
+        PreconditionFailed = 16, "PRECONDITION_FAILED";
+        /// 304 that was not to be expected.
+        NotModified = 17, "NOT_MODIFIED";
+        /// 400 RequestTimeout: the server gave up on a slow client.
+        RequestTimeout = 18, "REQUEST_TIMEOUT";
+        /// 416.
+        InvalidRange = 19, "INVALID_RANGE";
+        /// 501 NotImplemented.
+        NotImplemented = 20, "NOT_IMPLEMENTED";
+        /// BadDigest, InvalidDigest, XAmzContentSHA256Mismatch: the server read other bytes than we sent.
+        ChecksumRefused = 21, "CHECKSUM_REFUSED";
         /// Connection refused.
         ConnectRefused = 32, "CONNECT_REFUSED";
         /// No answer to the connection attempt in time.
@@ -132,10 +186,22 @@ numbered! {
         Foreign = 67, "FOREIGN";
         /// No maul body at all.
         NotOurs = 68, "NOT_OURS";
+        /// An older version than the one acknowledged before the read began.
+        Stale = 69, "STALE";
+        /// The object's own blocks at each other's places.
+        Swapped = 70, "SWAPPED";
+        /// A condition was not heeded: it wrote, or answered, what it should have declined.
+        ConditionIgnored = 71, "CONDITION_IGNORED";
+        /// A checksum header of the answer does not fit its body.
+        ChecksumMismatch = 72, "CHECKSUM_MISMATCH";
+        /// A deleted object was there.
+        Resurrected = 73, "RESURRECTED";
         /// The run was stopped while it was in flight.
         Stopped = 96, "STOPPED";
         /// Dropped: it would have waited longer than the request timeout.
         Backlog = 97, "BACKLOG";
+        /// The client gave up on purpose (ABORTED_PUT): no error of the target.
+        GivenUp = 98, "GIVEN_UP";
     }
 }
 
@@ -148,6 +214,8 @@ numbered! {
         Ephemeral = 1, "EPHEMERAL";
         /// Written by multipart uploads.
         Multipart = 2, "MULTIPART";
+        /// Written by copies: key `i` is a copy of base key `i`, and carries its blocks.
+        Copy = 3, "COPY";
     }
 }
 
@@ -157,10 +225,10 @@ impl ErrorClass {
     pub const fn slot(self) -> usize {
         let number = self as usize;
         match number {
-            0..=15 => number,
-            32..=38 => number - 32 + 16,
-            64..=68 => number - 64 + 23,
-            _ => number - 96 + 28,
+            0..=21 => number,
+            32..=38 => number - 32 + 22,
+            64..=73 => number - 64 + 29,
+            _ => number - 96 + 39,
         }
     }
 }
@@ -173,6 +241,7 @@ impl Region {
             Region::Base => b'b',
             Region::Ephemeral => b'e',
             Region::Multipart => b'm',
+            Region::Copy => b'c',
         }
     }
 }
@@ -229,14 +298,28 @@ impl Key {
 /// Bit of [`OperationRecord::flags`]: the operation was the first on its connection.
 pub const FLAG_NEW_CONNECTION: u8 = 1;
 
-/// One operation as it is recorded. Times are Unix nanoseconds, 0 where the moment never came.
+/// Bit of [`OperationRecord::flags`]: its TLS session was resumed (with [`FLAG_NEW_CONNECTION`]).
+pub const FLAG_RESUMED: u8 = 2;
+/// Bit of [`OperationRecord::flags`]: one more key of the request that is recorded before it; counts no operation.
+pub const FLAG_SAME_REQUEST: u8 = 4;
+/// Bit of [`OperationRecord::flags`]: the client was slow on purpose.
+pub const FLAG_SLOW_CLIENT: u8 = 8;
+
+/// One operation as it is recorded. Times are Unix nanoseconds, 0 where the moment never came. Of an operation of
+/// several exchanges, the times between `start_ns` and `first_byte_ns` are those of its first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct OperationRecord {
     /// When the schedule wanted it (closed loop: when it was sent).
     pub due_ns: u64,
-    /// When its first byte was handed to the connection.
+    /// When it was begun: its first byte was handed to the connection, or the connection was begun.
     pub start_ns: u64,
+    /// When TCP was connected; only with [`FLAG_NEW_CONNECTION`].
+    pub connected_ns: u64,
+    /// When TLS was agreed; only with [`FLAG_NEW_CONNECTION`] and TLS.
+    pub secured_ns: u64,
+    /// When the last byte of the request was handed to the kernel.
+    pub sent_ns: u64,
     /// When the first byte of the answer came.
     pub first_byte_ns: u64,
     /// When it was over, whatever the outcome.
@@ -259,12 +342,20 @@ pub struct OperationRecord {
     pub endpoint: u8,
     /// The shard that sent it.
     pub shard: u8,
-    /// See [`FLAG_NEW_CONNECTION`].
+    /// See [`FLAG_NEW_CONNECTION`] and its neighbours.
     pub flags: u8,
+    /// The plan's tenant.
+    pub tenant: u8,
+    /// HTTP requests that it took so far, at most 255.
+    pub exchanges: u8,
+    /// Place of the key in its request, see [`FLAG_SAME_REQUEST`].
+    pub item: u16,
+    /// Which request of its connection this was, counted from 1; 0 when it never got one.
+    pub nth_on_connection: u32,
 }
 
 /// Bytes of one packed record: the item size of `OPERATION_DTYPE`.
-pub const OPERATION_RECORD_BYTES: usize = 64;
+pub const OPERATION_RECORD_BYTES: usize = 96;
 const _: () = assert!(std::mem::size_of::<OperationRecord>() == OPERATION_RECORD_BYTES);
 
 impl OperationRecord {
@@ -275,6 +366,9 @@ impl OperationRecord {
         let words = [
             self.due_ns,
             self.start_ns,
+            self.connected_ns,
+            self.secured_ns,
+            self.sent_ns,
             self.first_byte_ns,
             self.end_ns,
             self.key,
@@ -284,7 +378,7 @@ impl OperationRecord {
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
-        bytes[56..58].copy_from_slice(&self.status.to_le_bytes());
+        bytes[80..82].copy_from_slice(&self.status.to_le_bytes());
         let small = [
             self.op.number(),
             self.outcome.number(),
@@ -292,8 +386,12 @@ impl OperationRecord {
             self.endpoint,
             self.shard,
             self.flags,
+            self.tenant,
+            self.exchanges,
         ];
-        bytes[58..].copy_from_slice(&small);
+        bytes[82..90].copy_from_slice(&small);
+        bytes[90..92].copy_from_slice(&self.item.to_le_bytes());
+        bytes[92..].copy_from_slice(&self.nth_on_connection.to_le_bytes());
         bytes
     }
 
@@ -314,9 +412,9 @@ mod tests {
             assert_eq!(ErrorClass::from_number(class.number()), Some(*class));
             assert_eq!(ErrorClass::NAMES[place], (class.number(), class.name()));
         }
-        assert_eq!(ErrorClass::COUNT, 30);
-        assert_eq!(ErrorClass::from_number(16), None);
-        assert_eq!(Op::NAMES.len(), 6);
+        assert_eq!(ErrorClass::COUNT, 42);
+        assert_eq!(ErrorClass::from_number(22), None);
+        assert_eq!(Op::NAMES.len(), 27);
         assert_eq!(Outcome::NAMES[3], (3, "DROPPED"));
     }
 
@@ -348,10 +446,13 @@ mod tests {
         let record = OperationRecord {
             due_ns: 1,
             start_ns: 2,
-            first_byte_ns: 3,
-            end_ns: 4,
-            key: 5,
-            version: 6,
+            connected_ns: 3,
+            secured_ns: 4,
+            sent_ns: 5,
+            first_byte_ns: 6,
+            end_ns: 7,
+            key: 8,
+            version: 9,
             bytes: 0x0102_0304_0506_0708,
             status: 503,
             op: Op::List,
@@ -360,14 +461,18 @@ mod tests {
             endpoint: 7,
             shard: 8,
             flags: 9,
+            tenant: 10,
+            exchanges: 11,
+            item: 0x0c0d,
+            nth_on_connection: 0x0e0f_1011,
         };
         let mut bytes = Vec::new();
         record.write_to(&mut bytes);
         assert_eq!(bytes.len(), OPERATION_RECORD_BYTES);
-        assert_eq!(
-            &bytes[40..56],
-            &[6, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1]
-        );
-        assert_eq!(&bytes[56..], &[0xf7, 0x01, 4, 3, 97, 7, 8, 9]);
+        let words: Vec<_> = bytes[..72].chunks(8).map(|word| word[0]).collect();
+        assert_eq!(words, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(&bytes[72..80], &[8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(&bytes[80..90], &[0xf7, 0x01, 4, 3, 97, 7, 8, 9, 10, 11]);
+        assert_eq!(&bytes[90..], &[0x0d, 0x0c, 0x11, 0x10, 0x0f, 0x0e]);
     }
 }

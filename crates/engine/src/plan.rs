@@ -22,6 +22,8 @@ pub struct Plan {
     pub seed: u64,
     /// Top 16 bits of every version written; one per engine instance of a run, from 1.
     pub epoch: u16,
+    /// Index of the tenant that this instance plays; goes into every record.
+    pub tenant: u8,
     /// Threads, 1 to 256.
     pub shards: u16,
     /// The CPU of each shard, or None to let the kernel choose.
@@ -38,10 +40,20 @@ pub struct Plan {
     pub mix: Vec<MixEntry>,
     /// Shape of multipart uploads; present when the mix has them.
     pub multipart: Option<Multipart>,
-    /// `max-keys` of LIST, 1 to 1000.
-    pub list_max_keys: u32,
+    /// Shape of listings.
+    pub list: Listing,
+    /// Bytes that a GET_RANGE asks for.
+    pub range_bytes: u64,
+    /// Keys of one MULTI_DELETE, 1 to 1000.
+    pub multi_delete_keys: u32,
+    /// How long PUT_RETENTION keeps an object (mode GOVERNANCE), seconds.
+    pub retention_s: u64,
     /// When operations are due.
     pub arrivals: ArrivalSpec,
+    /// How connections are used.
+    pub connections: Connections,
+    /// Clients that are slow on purpose.
+    pub slow: Option<Slow>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// Hard ceilings of this instance.
@@ -54,6 +66,8 @@ pub struct Plan {
     pub record_operations: bool,
     /// An operation that starts later than this after its due time counts as late, milliseconds.
     pub late_ms: f64,
+    /// How many of the slowest operations are kept with their request ids, for each shard and kind of operation.
+    pub slowest: u32,
 }
 
 /// One place to send requests to; `url` is taken apart already.
@@ -69,6 +83,9 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Where to connect to; None: resolve `host`. Whoever checked an address says so here, lest the name mean
+    /// another one later.
+    pub address: Option<std::net::IpAddr>,
     /// Certificates to trust, PEM; None: the public roots.
     pub ca_pem: Option<String>,
     /// Name to verify the certificate against; None: `host`.
@@ -111,19 +128,68 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Whether SigV4 covers the body.
+/// Whether and how SigV4 covers the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadMode {
     /// `UNSIGNED-PAYLOAD`.
     Unsigned,
-    /// SHA-256 of the body.
+    /// SHA-256 of the body, known before the first byte.
     Signed,
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`: chunks, each with its signature (with a trailing checksum: `…-TRAILER`).
+    Chunked,
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: chunks without signatures, and a trailing checksum.
+    UnsignedTrailer,
+}
+
+/// Checksums of S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChecksumAlgorithm {
+    /// CRC-32 (ISO-HDLC).
+    Crc32,
+    /// CRC-32C (Castagnoli).
+    Crc32c,
+    /// CRC-64/NVME.
+    Crc64Nvme,
+    /// SHA-1.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+}
+
+/// A checksum that goes with every written body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checksum {
+    /// Which.
+    pub algorithm: ChecksumAlgorithm,
+    /// Behind the body, in a trailer, instead of before it, in a header.
+    pub in_trailer: bool,
+}
+
+/// How the bucket is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressing {
+    /// `https://host/bucket/key`.
+    Path,
+    /// `https://bucket.host/key`: the `Host` header and the server name carry the bucket; the connection goes to
+    /// the endpoint all the same.
+    Virtual,
+}
+
+/// Encryption at rest that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// None.
+    None,
+    /// With the server's keys: `x-amz-server-side-encryption: AES256`.
+    SseS3,
+    /// With a key of ours, made from the run's number; goes with every read, too. HTTPS only.
+    SseC,
 }
 
 /// Bucket, prefix and credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3 {
-    /// Path-style bucket; empty (null in the plan) only with a fixed key, which then is the whole path.
+    /// The bucket; empty (null in the plan) only with a fixed key, which then is the whole path.
     pub bucket: String,
     /// What every object key of the run begins with; ends in `/`.
     pub prefix: String,
@@ -133,6 +199,12 @@ pub struct S3 {
     pub credentials: Option<Credentials>,
     /// Whether SigV4 covers the body.
     pub payload: PayloadMode,
+    /// How the bucket is named.
+    pub addressing: Addressing,
+    /// What checksum goes with written bodies.
+    pub checksum: Option<Checksum>,
+    /// What encryption is asked for.
+    pub encryption: Encryption,
 }
 
 /// How an index in `[0, objects)` is chosen.
@@ -147,6 +219,23 @@ pub enum KeyChoice {
     },
     /// One after the other, wrapping around.
     Sequential,
+    /// A part of the keys draws a part of the traffic, and moves on.
+    HotSet {
+        /// Part of the keys that is hot, in (0, 1].
+        keys: f64,
+        /// Part of the traffic that goes there, in [0, 1].
+        traffic: f64,
+        /// The hot set moves to other keys after so long, seconds; None: never.
+        moves_every_s: Option<f64>,
+    },
+    /// The newest ephemeral keys of the shard, rank k with probability proportional to k^-exponent; base keys while
+    /// there are none.
+    Latest {
+        /// Above 0.
+        exponent: f64,
+    },
+    /// Any living ephemeral key of the shard; base keys while there are none. Never one that this engine deleted.
+    Churn,
 }
 
 /// Which keys a DELETE takes.
@@ -226,6 +315,59 @@ pub struct Multipart {
     pub part_bytes: u64,
     /// Keys, used in turn.
     pub objects: u64,
+    /// Parts of one upload under way at once.
+    pub parallel: u32,
+}
+
+/// Shape of listings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// `max-keys`, 1 to 1000.
+    pub max_keys: u32,
+    /// Groups keys by what lies before it; None: no groups.
+    pub delimiter: Option<String>,
+    /// Pages that one listing follows, at most.
+    pub pages: u32,
+}
+
+/// How connections are used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Connections {
+    /// A connection is closed after so many requests; None: as long as the server keeps it.
+    pub requests_each: Option<u64>,
+    /// Part of the new TLS connections that may resume an earlier session, in [0, 1].
+    pub resumption: f64,
+}
+
+/// Clients that are slow on purpose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slow {
+    /// Part of the reads whose client takes its answer slowly, in [0, 1].
+    pub readers: f64,
+    /// How slowly, bytes per second.
+    pub read_bytes_per_s: u64,
+    /// Part of the writes whose client sends its body slowly, in [0, 1].
+    pub writers: f64,
+    /// How slowly, bytes per second.
+    pub write_bytes_per_s: u64,
+}
+
+/// How arrivals lie in time around the profile's rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// Evenly.
+    Even,
+    /// As many independent clients make them: a Poisson process of that rate.
+    Poisson,
+}
+
+/// How long a client of a closed loop thinks before its next operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Think {
+    /// On average, milliseconds.
+    pub mean_ms: f64,
+    /// Exponentially distributed instead of always alike.
+    pub exponential: bool,
 }
 
 /// When operations are due.
@@ -235,6 +377,8 @@ pub enum ArrivalSpec {
     Open {
         /// One after the other.
         profile: Vec<Segment>,
+        /// How they lie around the profile.
+        process: Process,
         /// This instance's part of the arrivals.
         share: Share,
     },
@@ -246,10 +390,20 @@ pub enum ArrivalSpec {
         seconds: f64,
         /// End after so many.
         requests: Option<u64>,
+        /// Pause before each operation of a place but its first.
+        think: Option<Think>,
+    },
+    /// By the rows of a trace, which is handed over beside the plan.
+    Trace {
+        /// Until the last of them.
+        seconds: f64,
+        /// This instance's part of the arrivals.
+        share: Share,
     },
 }
 
-/// A stretch of the load profile: the rate goes evenly from `from` to `to` (arrivals per second).
+/// A stretch of the load profile: the rate goes evenly from `from` to `to` (arrivals per second), and a wave may lie
+/// on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Segment {
     /// Rate at the beginning, per second.
@@ -258,6 +412,17 @@ pub struct Segment {
     pub to: f64,
     /// Length.
     pub seconds: f64,
+    /// A sine wave on top, from its middle upwards.
+    pub wave: Option<Wave>,
+}
+
+/// A sine wave: rate(t) = base(t) + amplitude * sin(2 pi t / period).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wave {
+    /// Per second; at most the base rate.
+    pub amplitude: f64,
+    /// Length of one wave, seconds.
+    pub period_s: f64,
 }
 
 /// Part `index` of `count`.
@@ -334,6 +499,14 @@ impl Plan {
     /// [`PlanError`] with every problem that could be found.
     pub fn parse(json: &str) -> Result<Self, PlanError> {
         document::parse(json)
+    }
+
+    /// The weight of all keys that are deleted, relative to the mix: a MULTI_DELETE counts for all of its keys.
+    #[must_use]
+    pub fn deletes(&self) -> f64 {
+        self.weight(Op::Delete)
+            + self.weight(Op::DeleteVersion)
+            + self.weight(Op::MultiDelete) * f64::from(self.multi_delete_keys)
     }
 
     /// The weight of an operation in the mix; 0 when it is not in it.

@@ -86,7 +86,7 @@ impl Arrivals {
     ///
     /// ```
     /// use maul_engine::{plan::Segment, schedule::Arrivals};
-    /// let arrivals = Arrivals::new(&[Segment { from: 100.0, to: 100.0, seconds: 2.0 }]);
+    /// let arrivals = Arrivals::new(&[Segment { from: 100.0, to: 100.0, seconds: 2.0, wave: None }]);
     /// assert_eq!(arrivals.total(), 200);
     /// assert_eq!(arrivals.due_ns(1), Some(10_000_000));
     /// ```
@@ -217,6 +217,7 @@ mod tests {
             from: rate,
             to: rate,
             seconds,
+            wave: None,
         }
     }
 
@@ -258,6 +259,7 @@ mod tests {
             from: 0.0,
             to: 10.0,
             seconds: 2.0,
+            wave: None,
         }]);
         assert_eq!(up.len(), 10);
         for (i, due_ns) in up.iter().enumerate() {
@@ -268,6 +270,7 @@ mod tests {
             from: 10.0,
             to: 0.0,
             seconds: 2.0,
+            wave: None,
         }]);
         for (i, due_ns) in down.iter().enumerate() {
             let expected = 2.0 - ((10 - i) as f64 / 2.5).sqrt();
@@ -293,6 +296,7 @@ mod tests {
             from: 1e6,
             to: 0.0,
             seconds: 3600.0,
+            wave: None,
         }]);
         let due_s = ramp.due_ns(ramp.total() - 1).unwrap() as f64 / 1e9;
         assert!((3600.0 - due_s - (2.0 * 3600.0 / 1e6f64).sqrt()).abs() < 1e-7);
@@ -317,7 +321,12 @@ mod tests {
         prop::collection::vec(segment, 1..6).prop_map(|segments| {
             segments
                 .into_iter()
-                .map(|(from, to, seconds)| Segment { from, to, seconds })
+                .map(|(from, to, seconds)| Segment {
+                    from,
+                    to,
+                    seconds,
+                    wave: None,
+                })
                 .collect()
         })
     }

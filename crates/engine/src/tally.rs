@@ -19,13 +19,33 @@ pub enum Kind {
     FirstByte,
     /// Due to send: how late the generator was.
     Lag,
+    /// Begin of a new connection to TCP connected.
+    Connect,
+    /// TCP connected to TLS agreed.
+    Tls,
+    /// Connection ready to last byte of the request handed over.
+    Send,
+    /// Last byte of the request to first byte of the answer.
+    Wait,
+    /// First byte of the answer to the end.
+    Body,
 }
 
 impl Kind {
     /// In the order of their places in a row.
-    pub const ALL: [Kind; 4] = [Kind::Latency, Kind::Service, Kind::FirstByte, Kind::Lag];
+    pub const ALL: [Kind; 9] = [
+        Kind::Latency,
+        Kind::Service,
+        Kind::FirstByte,
+        Kind::Lag,
+        Kind::Connect,
+        Kind::Tls,
+        Kind::Send,
+        Kind::Wait,
+        Kind::Body,
+    ];
 
-    /// `latency`, `service`, `first_byte`, `lag`.
+    /// The name in Python: `latency`, `service`, `first_byte` …
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,6 +53,11 @@ impl Kind {
             Kind::Service => "service",
             Kind::FirstByte => "first_byte",
             Kind::Lag => "lag",
+            Kind::Connect => "connect",
+            Kind::Tls => "tls",
+            Kind::Send => "send",
+            Kind::Wait => "wait",
+            Kind::Body => "body",
         }
     }
 }
@@ -64,7 +89,7 @@ pub struct TallyRow {
     /// Operations by [`ErrorClass::slot`].
     pub errors: [u64; ErrorClass::COUNT],
     /// By the places of [`Kind::ALL`].
-    histograms: [hdrhistogram::Histogram<u32>; 4],
+    histograms: [hdrhistogram::Histogram<u32>; Kind::ALL.len()],
 }
 
 impl TallyRow {
@@ -83,7 +108,7 @@ impl TallyRow {
             count: 0,
             bytes: 0,
             errors: [0; ErrorClass::COUNT],
-            histograms: [histogram(), histogram(), histogram(), histogram()],
+            histograms: std::array::from_fn(|_| histogram()),
         }
     }
 
@@ -101,11 +126,20 @@ impl TallyRow {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(operation.bytes);
         self.errors[operation.error_class.slot()] += 1;
+        let ready_ns = operation
+            .start_ns
+            .max(operation.connected_ns)
+            .max(operation.secured_ns);
         let spans = [
             (operation.due_ns, operation.end_ns),
             (operation.start_ns, operation.end_ns),
             (operation.start_ns, operation.first_byte_ns),
             (operation.due_ns, operation.start_ns),
+            (operation.start_ns, operation.connected_ns),
+            (operation.connected_ns, operation.secured_ns),
+            (ready_ns, operation.sent_ns),
+            (operation.sent_ns, operation.first_byte_ns),
+            (operation.first_byte_ns, operation.end_ns),
         ];
         for (histogram, (from, to)) in self.histograms.iter_mut().zip(spans) {
             if from != 0 && to != 0 {
@@ -140,7 +174,7 @@ struct Second {
     rows: [Option<Box<TallyRow>>; Op::COUNT * Outcome::COUNT],
 }
 
-/// Rows kept for reuse; beyond this they are freed (a second has at most 24).
+/// Rows kept for reuse; beyond this they are freed (a second has at most 108).
 const POOL_ROWS_MAX: usize = 256;
 
 /// Counts operations; allocation-free once its pool has grown to what is needed.
@@ -229,6 +263,9 @@ mod tests {
         OperationRecord {
             due_ns,
             start_ns: due_ns + 1_000,
+            connected_ns: 0,
+            secured_ns: 0,
+            sent_ns: due_ns + 1_000 + service_ns / 4,
             first_byte_ns: due_ns + 1_000 + service_ns / 2,
             end_ns: due_ns + 1_000 + service_ns,
             key: 0,
@@ -241,6 +278,10 @@ mod tests {
             endpoint: 0,
             shard: 0,
             flags: 0,
+            tenant: 0,
+            exchanges: 1,
+            item: 0,
+            nth_on_connection: 1,
         }
     }
 
@@ -303,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn times_the_four_spans() {
+    fn times_the_spans() {
         let mut tally = Tally::new();
         tally.record(&operation(SECOND_NS, 400));
         let expected = [
@@ -311,8 +352,21 @@ mod tests {
             ("service", 1, 400),
             ("first_byte", 1, 200),
             ("lag", 1, 1_000),
+            ("send", 1, 100),
+            ("wait", 1, 100),
+            ("body", 1, 200),
         ];
         assert_eq!(decoded(&tally.drain()[0]), expected);
+        tally.record(&OperationRecord {
+            connected_ns: SECOND_NS + 1_020,
+            secured_ns: SECOND_NS + 1_050,
+            ..operation(SECOND_NS, 400)
+        });
+        let parts = &decoded(&tally.drain()[0])[4..];
+        assert_eq!(
+            parts[..3],
+            [("connect", 1, 20), ("tls", 1, 30), ("send", 1, 50)]
+        );
     }
 
     #[test]
@@ -320,6 +374,7 @@ mod tests {
         let mut tally = Tally::new();
         let dropped = OperationRecord {
             start_ns: 0,
+            sent_ns: 0,
             first_byte_ns: 0,
             outcome: Outcome::Dropped,
             error_class: ErrorClass::Backlog,
@@ -339,7 +394,7 @@ mod tests {
                 .map(|encoded| encoded.kind.name())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(kinds(&rows[0]), ["latency", "service", "lag"]);
+        assert_eq!(kinds(&rows[0]), ["latency", "service", "lag", "send"]);
         assert_eq!(kinds(&rows[1]), ["latency"]);
     }
 

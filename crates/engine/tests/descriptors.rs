@@ -29,13 +29,15 @@ fn without_descriptors_operations_fail_and_are_counted() {
     .unwrap();
 
     let plan = json!({
-        "version": 1, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
-        "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null}],
-        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": null, "secret_key": null, "payload": "unsigned"},
+        "version": 2, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
+        "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null, "address": null}],
+        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": null, "secret_key": null, "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
         "keyspace": {"objects": 1, "choice": {"kind": "uniform"}, "region": "base", "start": 0, "ephemeral_start": 0,
                      "delete_from": "ephemeral", "fixed_key": "k"},
-        "sizes": {"kind": "fixed", "bytes": 1}, "mix": [{"op": "head", "weight": 1.0}], "multipart": null, "list": {"max_keys": 1},
-        "arrivals": {"mode": "open", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.5}], "share": {"index": 0, "count": 1}},
+        "sizes": {"kind": "fixed", "bytes": 1}, "mix": [{"op": "head", "weight": 1.0}], "multipart": null, "list": {"max_keys": 1, "delimiter": null, "pages": 1},
+        "arrivals": {"mode": "open", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.5}], "share": {"index": 0, "count": 1}, "process": "even"},
+        "tenant": 0, "range_bytes": 1000, "multi_delete_keys": 10, "retention_s": 60, "slowest": 0,
+        "connections": {"requests_each": null, "resumption": 1.0}, "slow": null,
         "timeouts": {"connect_ms": 400, "request_ms": 400},
         "limits": {"rate_per_s": 1e6, "bytes_per_s": 1e9, "in_flight": 64, "requests": 100_000, "bytes": 1_000_000, "seconds": 5.0, "connections": 64},
         "lease_ms": null, "verify": false, "record_operations": false, "late_ms": 5.0

@@ -46,6 +46,9 @@ fn operation(number: u64) -> OperationRecord {
     OperationRecord {
         due_ns,
         start_ns: due_ns + 1_000,
+        connected_ns: 0,
+        secured_ns: 0,
+        sent_ns: 0,
         first_byte_ns: due_ns + 500_000,
         end_ns: due_ns + 1_000_000 + number % 100 * 1_000,
         key: number,
@@ -58,6 +61,10 @@ fn operation(number: u64) -> OperationRecord {
         endpoint: 0,
         shard: 0,
         flags: 0,
+        tenant: 0,
+        exchanges: 1,
+        item: 0,
+        nth_on_connection: 1,
     }
 }
 
@@ -83,6 +90,7 @@ impl Parts {
             from: 1e6,
             to: 1e6,
             seconds: 1.0,
+            wave: None,
         }];
         let share = Share { index: 0, count: 1 };
         Self {

@@ -63,13 +63,15 @@ fn nothing_is_allocated_per_request() {
         }
     });
     let plan = json!({
-        "version": 1, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
-        "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null}],
-        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": "key", "secret_key": "secret", "payload": "unsigned"},
+        "version": 2, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
+        "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null, "address": null}],
+        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": "key", "secret_key": "secret", "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
         "keyspace": {"objects": 1000, "choice": {"kind": "uniform"}, "region": "base", "start": 0, "ephemeral_start": 0,
                      "delete_from": "ephemeral", "fixed_key": null},
-        "sizes": {"kind": "fixed", "bytes": 4096}, "mix": [{"op": "get", "weight": 1.0}], "multipart": null, "list": {"max_keys": 1},
-        "arrivals": {"mode": "closed", "concurrency": 4, "seconds": 10.0, "requests": null},
+        "sizes": {"kind": "fixed", "bytes": 4096}, "mix": [{"op": "get", "weight": 1.0}], "multipart": null, "list": {"max_keys": 1, "delimiter": null, "pages": 1},
+        "arrivals": {"mode": "closed", "concurrency": 4, "seconds": 10.0, "requests": null, "think": null},
+        "tenant": 0, "range_bytes": 1000, "multi_delete_keys": 10, "retention_s": 60, "slowest": 0,
+        "connections": {"requests_each": null, "resumption": 1.0}, "slow": null,
         "timeouts": {"connect_ms": 4000, "request_ms": 4000},
         "limits": {"rate_per_s": 1e6, "bytes_per_s": 1e12, "in_flight": 64, "requests": 100_000_000, "bytes": 1_000_000_000_000u64,
                    "seconds": 15.0, "connections": 64},

@@ -18,6 +18,11 @@ class LatencyKind(StrEnum):
     SERVICE = "service"  # send to end: what the target took
     FIRST_BYTE = "first_byte"  # send to first byte of the answer
     LAG = "lag"  # due to send: how late the generator was, or how long it had to queue
+    CONNECT = "connect"  # begin of a new connection to TCP connected
+    TLS = "tls"  # TCP connected to TLS agreed
+    SEND = "send"  # connection ready to last byte of the request handed over
+    WAIT = "wait"  # last byte of the request to first byte of the answer
+    BODY = "body"  # first byte of the answer to the end
 
 
 @dataclass(frozen=True, slots=True)

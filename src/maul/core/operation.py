@@ -4,7 +4,7 @@ The numbers of the enums and the layout of `OPERATION_DTYPE` are those of `crate
 holds the two against each other. Times are Unix nanoseconds, 0 where the moment never came.
 """
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 import numpy as np
 
@@ -17,7 +17,28 @@ class Op(IntEnum):
     HEAD = 2
     DELETE = 3
     LIST = 4
-    MULTIPART = 5
+    MULTIPART = 5  # create, parts, complete
+    GET_RANGE = 6
+    GET_PART = 7  # of a multipart object
+    MULTI_DELETE = 8  # several keys in one request: one row for each key, see Flag.SAME_REQUEST
+    LIST_V1 = 9
+    LIST_VERSIONS = 10
+    MULTIPART_ABORT = 11  # create, one part, list parts, abort
+    COPY = 12
+    MULTIPART_COPY = 13  # create, UploadPartCopy, complete
+    PUT_IF_NONE_MATCH = 14
+    PUT_IF_MATCH = 15
+    GET_IF_MATCH = 16
+    GET_IF_NONE_MATCH = 17
+    GET_VERSION = 18
+    DELETE_VERSION = 19
+    PUT_TAGS = 20
+    GET_TAGS = 21
+    PUT_RETENTION = 22
+    PRESIGNED_GET = 23
+    PRESIGNED_PUT = 24
+    ABORTED_PUT = 25  # the client gives up half way
+    GET_DELETED = 26  # 404 is right
 
 
 class Outcome(IntEnum):
@@ -49,6 +70,12 @@ class ErrorClass(IntEnum):
     OTHER_CLIENT_ERROR = 13  # any other 4xx
     OTHER_SERVER_ERROR = 14  # any other 5xx
     ERROR_IN_OK = 15  # status 200 with an <Error> body
+    PRECONDITION_FAILED = 16  # 412 that was not to be expected
+    NOT_MODIFIED = 17  # 304 that was not to be expected
+    REQUEST_TIMEOUT = 18  # 400: the server gave up on a slow client
+    INVALID_RANGE = 19  # 416
+    NOT_IMPLEMENTED = 20  # 501
+    CHECKSUM_REFUSED = 21  # the server read other bytes than we sent
     # there was no whole answer
     CONNECT_REFUSED = 32
     CONNECT_TIMEOUT = 33
@@ -63,13 +90,27 @@ class ErrorClass(IntEnum):
     TORN = 66  # blocks of more than one version
     FOREIGN = 67  # another run's or another key's bytes
     NOT_OURS = 68  # no maul body at all
+    STALE = 69  # an older version than the one acknowledged before the read began
+    SWAPPED = 70  # the object's own blocks at each other's places
+    CONDITION_IGNORED = 71  # it wrote, or answered, what it should have declined
+    CHECKSUM_MISMATCH = 72  # a checksum header of the answer does not fit its body
+    RESURRECTED = 73  # a deleted object was there
     # ours
     STOPPED = 96  # the run was stopped while it was in flight
     BACKLOG = 97  # dropped: it would have waited longer than the request timeout
+    GIVEN_UP = 98  # the client gave up on purpose (ABORTED_PUT): no error of the target
 
 
 INTEGRITY_CLASSES = frozenset(
-    {ErrorClass.TRUNCATED, ErrorClass.CORRUPT, ErrorClass.TORN, ErrorClass.FOREIGN, ErrorClass.NOT_OURS}
+    {
+        ErrorClass.TRUNCATED,
+        ErrorClass.CORRUPT,
+        ErrorClass.TORN,
+        ErrorClass.FOREIGN,
+        ErrorClass.NOT_OURS,
+        ErrorClass.SWAPPED,
+        ErrorClass.CHECKSUM_MISMATCH,
+    }
 )
 
 
@@ -79,15 +120,28 @@ class Region(IntEnum):
     BASE = 0  # filled once, overwritten and read
     EPHEMERAL = 1  # created and deleted
     MULTIPART = 2  # written by multipart uploads
+    COPY = 3  # written by copies: key i is a copy of base key i, and carries its blocks
+
+
+class Flag(IntFlag):
+    """Bits of `flags`."""
+
+    NEW_CONNECTION = 1  # the first operation of its connection
+    RESUMED = 2  # … whose TLS session was resumed
+    SAME_REQUEST = 4  # one more key of the request that is recorded before it; counts no operation
+    SLOW_CLIENT = 8  # the client was slow on purpose
 
 
 REGION_SHIFT = 56
-REGION_LETTERS = {Region.BASE: "b", Region.EPHEMERAL: "e", Region.MULTIPART: "m"}
+REGION_LETTERS = {Region.BASE: "b", Region.EPHEMERAL: "e", Region.MULTIPART: "m", Region.COPY: "c"}
 
 OPERATION_DTYPE = np.dtype(
     [
         ("due_ns", "<u8"),
         ("start_ns", "<u8"),
+        ("connected_ns", "<u8"),  # TCP, on a new connection
+        ("secured_ns", "<u8"),  # TLS, on a new connection
+        ("sent_ns", "<u8"),  # last byte of the request handed to the kernel
         ("first_byte_ns", "<u8"),
         ("end_ns", "<u8"),
         ("key", "<u8"),  # region << 56 | index
@@ -99,7 +153,11 @@ OPERATION_DTYPE = np.dtype(
         ("error_class", "u1"),
         ("endpoint", "u1"),  # index into the plan's endpoints
         ("shard", "u1"),
-        ("flags", "u1"),  # bit 0: on a new connection
+        ("flags", "u1"),  # see Flag
+        ("tenant", "u1"),  # index into the plan's tenants
+        ("exchanges", "u1"),  # HTTP requests that it took, at most 255
+        ("item", "<u2"),  # place of the key in its request
+        ("nth_on_connection", "<u4"),  # which request of its connection, from 1; 0 when it never got one
     ]
 )
 

@@ -9,8 +9,15 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-OpName = Literal["put", "get", "head", "delete", "list", "multipart"]
-RegionName = Literal["base", "ephemeral", "multipart"]
+OpName = Literal[
+    "put", "get", "head", "delete", "list", "multipart", "get_range", "get_part", "multi_delete", "list_v1",
+    "list_versions", "multipart_abort", "copy", "multipart_copy", "put_if_none_match", "put_if_match", "get_if_match",
+    "get_if_none_match", "get_version", "delete_version", "put_tags", "get_tags", "put_retention", "presigned_get",
+    "presigned_put", "aborted_put", "get_deleted",
+]  # fmt: skip
+RegionName = Literal["base", "ephemeral", "multipart", "copy"]
+PayloadMode = Literal["unsigned", "signed", "chunked", "unsigned-trailer"]
+ChecksumName = Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
 
 class Frozen(BaseModel):
@@ -27,12 +34,20 @@ class Frozen(BaseModel):
 
 
 class EngineEndpoint(Frozen):
-    """One place to send to. `ca_pem` is filled in at the door."""
+    """One place to send to. `ca_pem` is filled in at the door, and so is `address`, once it was checked."""
 
     name: str
     url: str
     ca_pem: str | None = None
     server_name: str | None = None
+    address: str | None = None
+
+
+class Checksum(Frozen):
+    """A checksum that goes with every written body, in a header before it or in a trailer behind it."""
+
+    algorithm: ChecksumName
+    place: Literal["header", "trailer"] = Field(alias="in")
 
 
 class EngineS3(Frozen):
@@ -44,14 +59,23 @@ class EngineS3(Frozen):
     region: str
     access_key: None = None
     secret_key: None = None
-    payload: Literal["unsigned", "signed"] = "unsigned"
+    payload: PayloadMode = "unsigned"
+    addressing: Literal["path", "virtual"] = "path"
+    checksum: Checksum | None = None
+    encryption: Literal["sse-s3", "sse-c"] | None = None
 
 
 class KeyChoice(Frozen):
-    """How the next key is chosen."""
+    """How the next key is chosen. What a kind does not need is None, and left out of the engine's JSON.
 
-    kind: Literal["uniform", "sequential", "zipf"]
+    `exponent`: zipf and latest. `keys`, `traffic` (ratios) and `moves_every_s` (0: never): hot_set.
+    """
+
+    kind: Literal["uniform", "sequential", "zipf", "hot_set", "latest", "churn"]
     exponent: float | None = None
+    keys: float | None = None
+    traffic: float | None = None
+    moves_every_s: float | None = None
 
 
 class Keyspace(Frozen):
@@ -117,12 +141,17 @@ class Multipart(Frozen):
     parts: int
     part_bytes: int
     objects: int
+    parallel: int = 1
+    """Parts of one upload under way at once."""
 
 
 class Listing(Frozen):
     """The shape of listings."""
 
     max_keys: int = 100
+    delimiter: str | None = None
+    pages: int = 1
+    """Pages that one listing follows, at most."""
 
 
 class Constant(Frozen):
@@ -142,6 +171,16 @@ class Ramp(Frozen):
     seconds: float
 
 
+class Sine(Frozen):
+    """A wave around a rate, from its middle upwards."""
+
+    kind: Literal["sine"] = "sine"
+    rate: float
+    amplitude: float
+    period_s: float
+    seconds: float
+
+
 class Share(Frozen):
     """This generator's part of the arrivals: number `index` of `count`."""
 
@@ -153,8 +192,16 @@ class OpenArrivals(Frozen):
     """By the clock, whatever the target does."""
 
     mode: Literal["open"] = "open"
-    profile: tuple[Constant | Ramp, ...]
+    profile: tuple[Constant | Ramp | Sine, ...]
+    process: Literal["even", "poisson"] = "even"
     share: Share = Share()
+
+
+class Think(Frozen):
+    """Pause of a closed loop's client before its next operation."""
+
+    mean_ms: float
+    exponential: bool = False
 
 
 class ClosedArrivals(Frozen):
@@ -164,6 +211,31 @@ class ClosedArrivals(Frozen):
     concurrency: int
     seconds: float
     requests: int | None = None
+    think: Think | None = None
+
+
+class TraceArrivals(Frozen):
+    """By the rows of a trace, which the engine gets beside its plan. `seconds`: until the last of them."""
+
+    mode: Literal["trace"] = "trace"
+    seconds: float
+    share: Share = Share()
+
+
+class Connections(Frozen):
+    """How connections are used: closed after so many requests (None: kept); ratio of TLS sessions resumed."""
+
+    requests_each: int | None = None
+    resumption: float = 1.0
+
+
+class Slow(Frozen):
+    """Clients that are slow on purpose: ratios of reads and writes, and how slow."""
+
+    readers: float
+    read_bytes_per_s: int
+    writers: float
+    write_bytes_per_s: int
 
 
 class Timeouts(Frozen):
@@ -188,10 +260,11 @@ class EngineLimits(Frozen):
 class EnginePlan(Frozen):
     """Everything that one engine instance will do."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     run: int
     seed: int
     epoch: int = 1
+    tenant: int = 0
     shards: int
     pin: tuple[int, ...] | None = None
     endpoints: tuple[EngineEndpoint, ...]
@@ -201,13 +274,20 @@ class EnginePlan(Frozen):
     mix: tuple[MixEntry, ...]
     multipart: Multipart | None = None
     listing: Listing = Field(default=Listing(), alias="list")
-    arrivals: OpenArrivals | ClosedArrivals = Field(discriminator="mode")
+    range_bytes: int = 65_536
+    multi_delete_keys: int = 100
+    retention_s: int = 60
+    arrivals: OpenArrivals | ClosedArrivals | TraceArrivals = Field(discriminator="mode")
+    connections: Connections = Connections()
+    slow: Slow | None = None
     timeouts: Timeouts
     limits: EngineLimits
     lease_ms: int | None = 3000
     verify: bool = True
     record_operations: bool = True
     late_ms: float = 5.0
+    slowest: int = 0
+    """How many of the slowest operations are kept with their request ids, for each shard and operation."""
 
 
 class Credentials(Protocol):
@@ -233,8 +313,8 @@ def with_secrets(
     authorities).
     """
     plan: dict[str, Any] = engine_plan.model_dump(mode="json", by_alias=True)
-    if engine_plan.keyspace.choice.exponent is None:
-        del plan["keyspace"]["choice"]["exponent"]
+    choice = plan["keyspace"]["choice"]
+    plan["keyspace"]["choice"] = {name: value for name, value in choice.items() if value is not None}
     for endpoint in plan["endpoints"]:
         endpoint["ca_pem"] = ca_pems.get(endpoint["name"])
     if credentials is not None:

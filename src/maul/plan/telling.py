@@ -11,6 +11,7 @@ from maul.plan.engine_plan import (
     LognormalSizes,
     OpenArrivals,
     Ramp,
+    TraceArrivals,
     UniformSizes,
 )
 from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan
@@ -84,6 +85,8 @@ def _pass(phase: PhasePlan, one: PassPlan) -> str:
         objects = _count(one.expected.operations, "object")
         at_most = "at most " if one.region == "ephemeral" else ""
         return f"{one.engine.mix[0].op} {at_most}{objects} of {one.label}, {arrivals.concurrency} at once"
+    if isinstance(arrivals, TraceArrivals):
+        return f"the arrivals of a trace, {show_duration(arrivals.seconds)}, whatever the target does"
     return f"{_profile(phase, arrivals)}, whatever the target does"
 
 

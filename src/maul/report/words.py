@@ -41,6 +41,12 @@ ERROR_MEANS = {
     ErrorClass.OTHER_CLIENT_ERROR: "The store refused the request (another 4xx).",
     ErrorClass.OTHER_SERVER_ERROR: "The store failed (another 5xx).",
     ErrorClass.ERROR_IN_OK: "200 with an error in its body: a careless client takes it for success.",
+    ErrorClass.PRECONDITION_FAILED: "A condition was said to fail (412) that should have held.",
+    ErrorClass.NOT_MODIFIED: "Not modified (304), though nobody asked for that.",
+    ErrorClass.REQUEST_TIMEOUT: "The server gave up on a client that was too slow for it (400 RequestTimeout).",
+    ErrorClass.INVALID_RANGE: "The range was refused (416), though the object is long enough.",
+    ErrorClass.NOT_IMPLEMENTED: "The server does not offer this operation (501).",
+    ErrorClass.CHECKSUM_REFUSED: "The server says that the bytes it read do not fit the checksum that we sent.",
     ErrorClass.CONNECT_REFUSED: "Nothing listened at the endpoint.",
     ErrorClass.CONNECT_TIMEOUT: "No answer to the connection attempt: overloaded, unplugged or filtered.",
     ErrorClass.CONNECT_FAILED: "No route, or this machine ran out of ports or descriptors.",
@@ -53,8 +59,14 @@ ERROR_MEANS = {
     ErrorClass.TORN: "The object came back as a mixture of two versions.",
     ErrorClass.FOREIGN: "Another object's bytes came back.",
     ErrorClass.NOT_OURS: "What came back was never written by this run.",
+    ErrorClass.STALE: "An older version came back than the one that had been acknowledged before.",
+    ErrorClass.SWAPPED: "The object came back with its own blocks at each other's places.",
+    ErrorClass.CONDITION_IGNORED: "A condition (If-Match, If-None-Match) was not heeded.",
+    ErrorClass.CHECKSUM_MISMATCH: "The answer's checksum header does not fit its body.",
+    ErrorClass.RESURRECTED: "A deleted object was there.",
     ErrorClass.STOPPED: "In flight or still waiting when the phase was stopped; not the target's doing.",
     ErrorClass.BACKLOG: "Dropped unsent: it would have timed out while waiting for its turn.",
+    ErrorClass.GIVEN_UP: "Given up by the client on purpose; not the target's doing.",
 }
 
 FINDING_MEANS = {

@@ -1,7 +1,10 @@
 //! The whole document: its sections, and what they mean for each other.
 
 use super::read::{Object, Problems};
-use super::{pace, target, workload, DeleteFrom, MixEntry, Plan, PlanError};
+use super::{
+    pace, target, workload, Addressing, ArrivalSpec, DeleteFrom, Encryption, KeyChoice, MixEntry,
+    PayloadMode, Plan, PlanError, Process,
+};
 use crate::operation::Op;
 use serde_json::Value;
 
@@ -30,12 +33,13 @@ pub(super) fn parse(json: &str) -> Result<Plan, PlanError> {
 }
 
 fn read_plan(root: &mut Object<'_>) -> Plan {
-    root.whole("version", 1..=1);
+    root.whole("version", 2..=2);
     let shards = root.whole("shards", 1..=256) as u16;
     let plan = Plan {
         run: root.whole("run", 0..=u64::MAX),
         seed: root.whole("seed", 0..=u64::MAX),
         epoch: root.whole("epoch", 1..=65_535) as u16,
+        tenant: root.whole("tenant", 0..=255) as u8,
         shards,
         pin: pin(root, shards),
         endpoints: root
@@ -48,18 +52,26 @@ fn read_plan(root: &mut Object<'_>) -> Plan {
         sizes: workload::sizes(root.object("sizes")),
         mix: workload::mix(root),
         multipart: root.object_or_null("multipart").map(workload::multipart),
-        list_max_keys: workload::list(root.object("list")),
+        list: workload::list(root.object("list")),
+        range_bytes: root.whole("range_bytes", 1..=workload::PUT_BYTES_MAX),
+        multi_delete_keys: root.whole("multi_delete_keys", 1..=1000) as u32,
+        retention_s: root.whole("retention_s", 1..=86_400),
         arrivals: pace::arrivals(root.object("arrivals")),
+        connections: pace::connections(root.object("connections")),
+        slow: root.object_or_null("slow").map(pace::slow),
         timeouts: pace::timeouts(root.object("timeouts")),
         limits: pace::limits(root.object("limits")),
         lease_ms: root.whole_or_null("lease_ms", 1..=3_600_000),
         verify: root.flag("verify"),
         record_operations: root.flag("record_operations"),
         late_ms: root.number("late_ms", 0.0..=3_600_000.0),
+        slowest: root.whole("slowest", 0..=1000) as u32,
     };
     root.refuse_unknown();
     check_mix(&plan, root);
     check_fixed_key(&plan, root);
+    check_s3(&plan, root);
+    refuse_unbuilt(&plan, root);
     plan
 }
 
@@ -77,14 +89,15 @@ fn check_mix(plan: &Plan, root: &Object<'_>) {
             "give at least one operation a weight above 0",
         );
     }
-    if plan.weight(Op::Multipart) > 0.0 && plan.multipart.is_none() {
+    let parts = [Op::Multipart, Op::MultipartAbort, Op::GetPart];
+    if parts.iter().any(|op| plan.weight(*op) > 0.0) && plan.multipart.is_none() {
         root.problem(
             "multipart",
-            "is null, but the mix has multipart uploads",
-            "give parts, part_bytes and objects",
+            "is null, but the mix has multipart uploads or reads parts",
+            "give parts, part_bytes, objects and parallel",
         );
     }
-    let (put, delete) = (plan.weight(Op::Put), plan.weight(Op::Delete));
+    let (put, delete) = (plan.weight(Op::Put), plan.deletes());
     if delete > put && plan.keyspace.delete_from == DeleteFrom::Ephemeral {
         root.problem(
             "mix",
@@ -120,5 +133,114 @@ fn check_fixed_key(plan: &Plan, root: &Object<'_>) {
             "is true, but the fixed_key's object carries no maul blocks",
             "set it to false",
         );
+    }
+}
+
+fn check_s3(plan: &Plan, root: &Object<'_>) {
+    let s3 = &plan.s3;
+    if s3.addressing == Addressing::Virtual && s3.bucket.is_empty() {
+        root.problem(
+            "s3.addressing",
+            "is virtual, but there is no bucket to put before the host",
+            "name the bucket, or set addressing to \"path\"",
+        );
+    }
+    if s3.credentials.is_none() && s3.payload != PayloadMode::Unsigned {
+        root.problem(
+            "s3.payload",
+            "is to be signed, but there are no credentials",
+            "give access_key and secret_key, or set payload to \"unsigned\"",
+        );
+    }
+    if s3.payload == PayloadMode::UnsignedTrailer && s3.checksum.is_none() {
+        root.problem(
+            "s3.checksum",
+            "is null, but payload \"unsigned-trailer\" needs one",
+            "give algorithm and in",
+        );
+    }
+    let chunked = matches!(
+        s3.payload,
+        PayloadMode::Chunked | PayloadMode::UnsignedTrailer
+    );
+    if s3.checksum.is_some_and(|checksum| checksum.in_trailer) && !chunked {
+        root.problem(
+            "s3.checksum",
+            "is in a trailer, but only chunked bodies have one",
+            "set payload to \"chunked\" or \"unsigned-trailer\", or the checksum's in to \"header\"",
+        );
+    }
+    if s3.encryption == Encryption::SseC && plan.endpoints.iter().any(|endpoint| !endpoint.tls) {
+        root.problem(
+            "s3.encryption",
+            "is sse-c, which would send the key over plain HTTP",
+            "use https endpoints only",
+        );
+    }
+}
+
+/// What the plan can say and the engine cannot do yet. Whoever builds it takes its lines out.
+fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
+    let missing = |name: &str| root.problem(name, "asks for what is not built yet", "leave it out");
+    let built = [
+        Op::Put,
+        Op::Get,
+        Op::Head,
+        Op::Delete,
+        Op::List,
+        Op::Multipart,
+    ];
+    if plan.mix.iter().any(|entry| !built.contains(&entry.op)) {
+        missing("mix");
+    }
+    if plan
+        .multipart
+        .is_some_and(|multipart| multipart.parallel > 1)
+    {
+        missing("multipart.parallel");
+    }
+    if plan.list.delimiter.is_some() || plan.list.pages > 1 {
+        missing("list");
+    }
+    let plain = matches!(
+        plan.keyspace.choice,
+        KeyChoice::Uniform | KeyChoice::Zipf { .. } | KeyChoice::Sequential
+    );
+    if !plain {
+        missing("keyspace.choice");
+    }
+    let s3 = &plan.s3;
+    if !matches!(s3.payload, PayloadMode::Unsigned | PayloadMode::Signed)
+        || s3.addressing == Addressing::Virtual
+        || s3.checksum.is_some()
+        || s3.encryption != Encryption::None
+    {
+        missing("s3");
+    }
+    let plain = match &plan.arrivals {
+        ArrivalSpec::Open {
+            profile, process, ..
+        } => *process == Process::Even && profile.iter().all(|segment| segment.wave.is_none()),
+        ArrivalSpec::Closed { think, .. } => think.is_none(),
+        ArrivalSpec::Trace { .. } => false,
+    };
+    if !plain {
+        missing("arrivals");
+    }
+    if plan.connections.requests_each.is_some() || plan.connections.resumption < 1.0 {
+        missing("connections");
+    }
+    if plan.slow.is_some() {
+        missing("slow");
+    }
+    if plan
+        .endpoints
+        .iter()
+        .any(|endpoint| endpoint.address.is_some())
+    {
+        missing("endpoints");
+    }
+    if plan.slowest > 0 {
+        missing("slowest");
     }
 }

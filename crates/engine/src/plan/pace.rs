@@ -1,7 +1,9 @@
 //! When, how long and how much at most: arrivals, timeouts, limits.
 
 use super::read::Object;
-use super::{ArrivalSpec, Limits, Segment, Share, Timeouts};
+use super::{
+    ArrivalSpec, Connections, Limits, Process, Segment, Share, Slow, Think, Timeouts, Wave,
+};
 use std::ops::Bound;
 
 /// A longer run is a mistake.
@@ -14,38 +16,71 @@ const RATE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Included(RA
 const POSITIVE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Unbounded);
 
 pub(super) fn arrivals(mut object: Object<'_>) -> ArrivalSpec {
-    let Some(open) = object.word_if_known("mode", &[("open", true), ("closed", false)]) else {
-        return ArrivalSpec::Open {
-            profile: Vec::new(),
+    let modes = [
+        ("open", Mode::Open),
+        ("closed", Mode::Closed),
+        ("trace", Mode::Trace),
+    ];
+    let Some(mode) = object.word_if_known("mode", &modes) else {
+        return ArrivalSpec::Trace {
+            seconds: 1.0,
             share: Share { index: 0, count: 1 },
         };
     };
-    let arrivals = if open {
-        let profile: Vec<_> = object
-            .objects("profile", 1..=100_000)
-            .into_iter()
-            .map(segment)
-            .collect();
-        if profile.iter().map(|segment| segment.seconds).sum::<f64>() > SECONDS_MAX {
-            object.problem(
-                "profile",
-                "is too long",
-                format!("keep it within {SECONDS_MAX} seconds in all"),
-            );
-        }
-        ArrivalSpec::Open {
-            profile,
-            share: share(object.object("share")),
-        }
-    } else {
-        ArrivalSpec::Closed {
+    let arrivals = match mode {
+        Mode::Open => open(&mut object),
+        Mode::Closed => ArrivalSpec::Closed {
             concurrency: object.whole("concurrency", 1..=1_000_000),
             seconds: object.number("seconds", SECONDS),
             requests: object.whole_or_null("requests", 1..=u64::MAX),
-        }
+            think: object.object_or_null("think").map(think),
+        },
+        Mode::Trace => ArrivalSpec::Trace {
+            seconds: object.number("seconds", SECONDS),
+            share: share(object.object("share")),
+        },
     };
     object.refuse_unknown();
     arrivals
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Open,
+    Closed,
+    Trace,
+}
+
+fn open(object: &mut Object<'_>) -> ArrivalSpec {
+    let profile: Vec<_> = object
+        .objects("profile", 1..=100_000)
+        .into_iter()
+        .map(segment)
+        .collect();
+    if profile.iter().map(|segment| segment.seconds).sum::<f64>() > SECONDS_MAX {
+        object.problem(
+            "profile",
+            "is too long",
+            format!("keep it within {SECONDS_MAX} seconds in all"),
+        );
+    }
+    ArrivalSpec::Open {
+        profile,
+        process: object.word(
+            "process",
+            &[("even", Process::Even), ("poisson", Process::Poisson)],
+        ),
+        share: share(object.object("share")),
+    }
+}
+
+fn think(mut object: Object<'_>) -> Think {
+    let think = Think {
+        mean_ms: object.number("mean_ms", 0.0..=3_600_000.0),
+        exponential: object.flag("exponential"),
+    };
+    object.refuse_unknown();
+    think
 }
 
 fn segment(mut object: Object<'_>) -> Segment {
@@ -53,19 +88,34 @@ fn segment(mut object: Object<'_>) -> Segment {
         from: 1.0,
         to: 1.0,
         seconds: 1.0,
+        wave: None,
     };
-    let Some(constant) = object.word_if_known("kind", &[("constant", true), ("ramp", false)])
-    else {
+    let kinds = [
+        ("constant", Shape::Constant),
+        ("ramp", Shape::Ramp),
+        ("sine", Shape::Sine),
+    ];
+    let Some(shape) = object.word_if_known("kind", &kinds) else {
         return harmless;
     };
-    let (from, to) = if constant {
-        let rate = object.number("rate", RATE);
-        (rate, rate)
-    } else {
-        (
+    let mut wave = None;
+    let (from, to) = match shape {
+        Shape::Constant => {
+            let rate = object.number("rate", RATE);
+            (rate, rate)
+        }
+        Shape::Ramp => (
             object.number("from", 0.0..=RATE_MAX),
             object.number("to", 0.0..=RATE_MAX),
-        )
+        ),
+        Shape::Sine => {
+            let rate = object.number("rate", RATE);
+            wave = Some(Wave {
+                amplitude: object.number("amplitude", 0.0..=rate),
+                period_s: object.number("period_s", SECONDS),
+            });
+            (rate, rate)
+        }
     };
     let seconds = object.number("seconds", SECONDS);
     object.refuse_unknown();
@@ -76,7 +126,19 @@ fn segment(mut object: Object<'_>) -> Segment {
             "give a rate above 0 for one of them",
         );
     }
-    Segment { from, to, seconds }
+    Segment {
+        from,
+        to,
+        seconds,
+        wave,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Constant,
+    Ramp,
+    Sine,
 }
 
 fn share(mut object: Object<'_>) -> Share {
@@ -93,6 +155,26 @@ fn share(mut object: Object<'_>) -> Share {
         );
     }
     share
+}
+
+pub(super) fn connections(mut object: Object<'_>) -> Connections {
+    let connections = Connections {
+        requests_each: object.whole_or_null("requests_each", 1..=u64::MAX),
+        resumption: object.number("resumption", 0.0..=1.0),
+    };
+    object.refuse_unknown();
+    connections
+}
+
+pub(super) fn slow(mut object: Object<'_>) -> Slow {
+    let slow = Slow {
+        readers: object.number("readers", 0.0..=1.0),
+        read_bytes_per_s: object.whole("read_bytes_per_s", 1..=1 << 40),
+        writers: object.number("writers", 0.0..=1.0),
+        write_bytes_per_s: object.whole("write_bytes_per_s", 1..=1 << 40),
+    };
+    object.refuse_unknown();
+    slow
 }
 
 pub(super) fn timeouts(mut object: Object<'_>) -> Timeouts {

@@ -1,7 +1,9 @@
 //! Where requests go and as whom: endpoints, bucket, prefix, credentials.
 
 use super::read::Object;
-use super::{Credentials, Endpoint, PayloadMode, S3};
+use super::{
+    Addressing, Checksum, ChecksumAlgorithm, Credentials, Encryption, Endpoint, PayloadMode, S3,
+};
 
 /// Object keys end at 1024 bytes (S3); letter and digits take the rest.
 const PREFIX_BYTES_MAX: usize = 1000;
@@ -23,6 +25,15 @@ pub(super) fn endpoint(mut object: Object<'_>) -> Endpoint {
         object.lines_or_null("ca_pem"),
         object.text_or_null("server_name"),
     );
+    let address = object.text_or_null("address");
+    let parsed = address.as_ref().and_then(|text| text.parse().ok());
+    if address.is_some() && parsed.is_none() {
+        object.problem(
+            "address",
+            "is no IP address",
+            "give one, or null to resolve the host",
+        );
+    }
     object.refuse_unknown();
     Endpoint {
         name,
@@ -30,6 +41,7 @@ pub(super) fn endpoint(mut object: Object<'_>) -> Endpoint {
         tls,
         host,
         port,
+        address: parsed,
         ca_pem,
         server_name,
     }
@@ -89,8 +101,28 @@ pub(super) fn s3(mut object: Object<'_>) -> S3 {
         &[
             ("unsigned", PayloadMode::Unsigned),
             ("signed", PayloadMode::Signed),
+            ("chunked", PayloadMode::Chunked),
+            ("unsigned-trailer", PayloadMode::UnsignedTrailer),
         ],
     );
+    let addressing = object.word(
+        "addressing",
+        &[("path", Addressing::Path), ("virtual", Addressing::Virtual)],
+    );
+    let checksum = object.object_or_null("checksum").map(checksum);
+    let encryption = match object.text_or_null("encryption").as_deref() {
+        None => Encryption::None,
+        Some("sse-s3") => Encryption::SseS3,
+        Some("sse-c") => Encryption::SseC,
+        Some(_) => {
+            object.problem(
+                "encryption",
+                "is unknown",
+                "give \"sse-s3\", \"sse-c\" or null",
+            );
+            Encryption::None
+        }
+    };
     object.refuse_unknown();
     let in_bucket = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     // empty texts were noted already
@@ -141,5 +173,26 @@ pub(super) fn s3(mut object: Object<'_>) -> S3 {
         region,
         credentials,
         payload,
+        addressing,
+        checksum,
+        encryption,
     }
+}
+
+fn checksum(mut object: Object<'_>) -> Checksum {
+    let checksum = Checksum {
+        algorithm: object.word(
+            "algorithm",
+            &[
+                ("crc32", ChecksumAlgorithm::Crc32),
+                ("crc32c", ChecksumAlgorithm::Crc32c),
+                ("crc64nvme", ChecksumAlgorithm::Crc64Nvme),
+                ("sha1", ChecksumAlgorithm::Sha1),
+                ("sha256", ChecksumAlgorithm::Sha256),
+            ],
+        ),
+        in_trailer: object.word("in", &[("header", false), ("trailer", true)]),
+    };
+    object.refuse_unknown();
+    checksum
 }

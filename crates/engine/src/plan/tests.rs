@@ -4,18 +4,20 @@ use serde_json::{json, Value};
 
 pub(super) fn good() -> Value {
     json!({
-        "version": 1, "run": u64::MAX, "seed": 7, "epoch": 1, "shards": 2, "pin": null,
-        "endpoints": [{"name": "vip", "url": "https://127.64.0.1:8443", "ca_pem": "-----\nx\n", "server_name": null}],
+        "version": 2, "run": u64::MAX, "seed": 7, "epoch": 1, "shards": 2, "pin": null,
+        "endpoints": [{"name": "vip", "url": "https://127.64.0.1:8443", "ca_pem": "-----\nx\n", "server_name": null, "address": null}],
         "s3": {"bucket": "bench", "prefix": "maul/r1/", "region": "us-east-1", "access_key": "AK", "secret_key": "hush",
-               "payload": "unsigned"},
+               "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
         "keyspace": {"objects": 1000, "choice": {"kind": "zipf", "exponent": 0.99}, "region": "base", "start": 0,
                      "ephemeral_start": 0, "delete_from": "ephemeral", "fixed_key": null},
         "sizes": {"kind": "fixed", "bytes": 4096},
         "mix": [{"op": "get", "weight": 65}, {"op": "put", "weight": 20.0}, {"op": "delete", "weight": 15.0}],
-        "multipart": null, "list": {"max_keys": 100},
-        "arrivals": {"mode": "open", "share": {"index": 0, "count": 1}, "profile": [
+        "multipart": null, "list": {"max_keys": 100, "delimiter": null, "pages": 1},
+        "arrivals": {"mode": "open", "share": {"index": 0, "count": 1}, "process": "even", "profile": [
             {"kind": "constant", "rate": 100.0, "seconds": 10.0},
             {"kind": "ramp", "from": 0, "to": 500.0, "seconds": 5.0}]},
+        "tenant": 0, "range_bytes": 1000, "multi_delete_keys": 10, "retention_s": 60, "slowest": 0,
+        "connections": {"requests_each": null, "resumption": 1.0}, "slow": null,
         "timeouts": {"connect_ms": 3000, "request_ms": 5000},
         "limits": {"rate_per_s": 1000.0, "bytes_per_s": 1e9, "in_flight": 64, "requests": 1000000, "bytes": 1u64 << 40,
                    "seconds": 120.0, "connections": 64},
@@ -70,7 +72,8 @@ fn reads_a_good_plan() {
         Segment {
             from: 100.0,
             to: 100.0,
-            seconds: 10.0
+            seconds: 10.0,
+            wave: None
         }
     );
     assert_eq!(
@@ -78,14 +81,15 @@ fn reads_a_good_plan() {
         Segment {
             from: 0.0,
             to: 500.0,
-            seconds: 5.0
+            seconds: 5.0,
+            wave: None
         }
     );
 }
 
 #[test]
 fn reads_the_other_kinds() {
-    let closed = json!({"mode": "closed", "concurrency": 16, "seconds": 60.0, "requests": null});
+    let closed = json!({"mode": "closed", "concurrency": 16, "seconds": 60.0, "requests": null, "think": null});
     let lognormal = json!({"kind": "lognormal", "median": 65536, "sigma": 1.5, "max": 1 << 30});
     let plan = with(&[
         ("/arrivals", closed),
@@ -95,7 +99,7 @@ fn reads_the_other_kinds() {
         ("/keyspace/choice", json!({"kind": "sequential"})),
         (
             "/multipart",
-            json!({"parts": 2, "part_bytes": 5 << 20, "objects": 16}),
+            json!({"parts": 2, "part_bytes": 5 << 20, "objects": 16, "parallel": 1}),
         ),
         ("/s3/access_key", Value::Null),
         ("/s3/secret_key", Value::Null),
@@ -106,7 +110,8 @@ fn reads_the_other_kinds() {
         ArrivalSpec::Closed {
             concurrency: 16,
             seconds: 60.0,
-            requests: None
+            requests: None,
+            think: None
         }
     );
     assert_eq!(
@@ -176,7 +181,7 @@ fn reports_every_problem_at_once() {
 #[test]
 fn each_rule_holds_alone() {
     let cases = [
-        ("/version", json!(2), "$.version"),
+        ("/version", json!(3), "$.version"),
         ("/run", json!(-1), "$.run"),
         ("/seed", json!(1.5), "$.seed"),
         ("/epoch", json!(0), "$.epoch"),

@@ -1,18 +1,19 @@
 //! What is asked for: keys, sizes, operations.
 
 use super::read::Object;
-use super::{DeleteFrom, KeyChoice, Keyspace, MixEntry, Multipart, SizeSpec};
+use super::{DeleteFrom, KeyChoice, Keyspace, Listing, MixEntry, Multipart, SizeSpec};
 use crate::operation::{Op, Region, INDEX_END};
 use std::ops::Bound;
 
 /// The largest object that one PUT may carry (S3), bytes.
-const PUT_BYTES_MAX: u64 = 5 << 30;
+pub(super) const PUT_BYTES_MAX: u64 = 5 << 30;
 
 pub(super) fn keyspace(mut object: Object<'_>) -> Keyspace {
     let regions: Vec<_> = [
         ("base", Region::Base),
         ("ephemeral", Region::Ephemeral),
         ("multipart", Region::Multipart),
+        ("copy", Region::Copy),
     ]
     .into();
     let keyspace = Keyspace {
@@ -57,12 +58,35 @@ fn key_choice(mut object: Object<'_>) -> KeyChoice {
         ("uniform", KeyChoice::Uniform),
         ("zipf", KeyChoice::Zipf { exponent: 1.0 }),
         ("sequential", KeyChoice::Sequential),
+        (
+            "hot_set",
+            KeyChoice::HotSet {
+                keys: 1.0,
+                traffic: 1.0,
+                moves_every_s: None,
+            },
+        ),
+        ("latest", KeyChoice::Latest { exponent: 1.0 }),
+        ("churn", KeyChoice::Churn),
     ];
     let Some(mut choice) = object.word_if_known("kind", &kinds) else {
         return KeyChoice::Uniform;
     };
-    if let KeyChoice::Zipf { exponent } = &mut choice {
-        *exponent = object.number("exponent", (Bound::Excluded(0.0), Bound::Included(10.0)));
+    match &mut choice {
+        KeyChoice::Zipf { exponent } | KeyChoice::Latest { exponent } => {
+            *exponent = object.number("exponent", (Bound::Excluded(0.0), Bound::Included(10.0)));
+        }
+        KeyChoice::HotSet {
+            keys,
+            traffic,
+            moves_every_s,
+        } => {
+            *keys = object.number("keys", (Bound::Excluded(0.0), Bound::Included(1.0)));
+            *traffic = object.number("traffic", 0.0..=1.0);
+            let period_s = object.number("moves_every_s", 0.0..=1e6);
+            *moves_every_s = Some(period_s).filter(|seconds| *seconds > 0.0);
+        }
+        KeyChoice::Uniform | KeyChoice::Sequential | KeyChoice::Churn => {}
     }
     object.refuse_unknown();
     choice
@@ -141,14 +165,14 @@ fn size_buckets(object: &mut Object<'_>) -> Vec<(u64, f64)> {
 }
 
 pub(super) fn mix(root: &mut Object<'_>) -> Vec<MixEntry> {
-    let ops = [
-        ("put", Op::Put),
-        ("get", Op::Get),
-        ("head", Op::Head),
-        ("delete", Op::Delete),
-        ("list", Op::List),
-        ("multipart", Op::Multipart),
-    ];
+    let words: Vec<_> = Op::ALL
+        .iter()
+        .map(|op| (op.name().to_ascii_lowercase(), *op))
+        .collect();
+    let ops: Vec<_> = words
+        .iter()
+        .map(|(word, op)| (word.as_str(), *op))
+        .collect();
     let mut mix: Vec<MixEntry> = Vec::new();
     for mut object in root.objects("mix", 1..=Op::COUNT) {
         let (op, weight) = (
@@ -170,13 +194,18 @@ pub(super) fn multipart(mut object: Object<'_>) -> Multipart {
         parts: object.whole("parts", 1..=10_000) as u32,
         part_bytes: object.whole("part_bytes", 1..=PUT_BYTES_MAX),
         objects: object.whole("objects", 1..=INDEX_END),
+        parallel: object.whole("parallel", 1..=1000) as u32,
     };
     object.refuse_unknown();
     multipart
 }
 
-pub(super) fn list(mut object: Object<'_>) -> u32 {
-    let max_keys = object.whole("max_keys", 1..=1000) as u32;
+pub(super) fn list(mut object: Object<'_>) -> Listing {
+    let listing = Listing {
+        max_keys: object.whole("max_keys", 1..=1000) as u32,
+        delimiter: object.text_or_null("delimiter"),
+        pages: object.whole("pages", 1..=1_000_000) as u32,
+    };
     object.refuse_unknown();
-    max_keys
+    listing
 }

@@ -74,6 +74,9 @@ impl Shard {
         let record = OperationRecord {
             due_ns: flight.due_ns,
             start_ns: flight.start_ns,
+            connected_ns: flight.connected_ns,
+            secured_ns: flight.secured_ns,
+            sent_ns: flight.sent_ns,
             first_byte_ns: flight.first_byte_ns,
             end_ns,
             key: flight.key.0,
@@ -98,6 +101,10 @@ impl Shard {
             } else {
                 0
             },
+            tenant: self.plan.tenant,
+            exchanges: flight.exchanges,
+            item: 0,
+            nth_on_connection: 0,
         };
         if flight.creates {
             let key = flight.key;
@@ -134,6 +141,9 @@ impl Shard {
         self.keep(&OperationRecord {
             due_ns: waiting.due_ns,
             start_ns: 0,
+            connected_ns: 0,
+            secured_ns: 0,
+            sent_ns: 0,
             first_byte_ns: 0,
             end_ns: now_ns,
             key: flight.map_or(0, |flight| flight.key.0),
@@ -146,6 +156,10 @@ impl Shard {
             endpoint: 0,
             shard: self.seat.index as u8,
             flags: 0,
+            tenant: self.plan.tenant,
+            exchanges: 0,
+            item: 0,
+            nth_on_connection: 0,
         });
         self.feed.freed(now_ns, false);
     }

@@ -100,6 +100,7 @@ impl Shard {
             _ => Reader::Text,
         };
         *sent_all = false;
+        flight.exchanges = flight.exchanges.saturating_add(1);
         flight.sent_before = u64::MAX;
         parser.begin(flight.op == Op::Head);
         answer.begin(reader);
@@ -163,6 +164,8 @@ fn method_and_resource(flight: &Flight, fixed: bool) -> (&'static str, Resource)
         (Op::Put, _) | (Op::Multipart, Step::Part(_)) => ("PUT", object),
         (Op::Delete, _) | (Op::Multipart, Step::Abort) => ("DELETE", object),
         (Op::Multipart, _) => ("POST", object),
+        // refused when the plan is read
+        _ => ("HEAD", read),
     }
 }
 
@@ -173,7 +176,7 @@ const NO_QUERY: Query<'static> = ([("", ""); 4], 0);
 
 /// The page of a listing that begins behind a key, or at the beginning.
 fn list_query<'a>(plan: &'a Plan, after: Option<Key>, scratch: &'a mut Scratch) -> Query<'a> {
-    scratch.digits(u64::from(plan.list_max_keys));
+    scratch.digits(u64::from(plan.list.max_keys));
     scratch.name.clear();
     if let Some(key) = after {
         key.write_name(plan.s3.prefix.as_bytes(), &mut scratch.name);

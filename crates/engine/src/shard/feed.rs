@@ -5,7 +5,7 @@ use std::iter::Peekable;
 
 use crate::clock::{NS_PER_MS, NS_PER_S};
 use crate::limits::part;
-use crate::plan::ArrivalSpec;
+use crate::plan::{ArrivalSpec, Share};
 use crate::schedule::{Arrivals, Stripe};
 
 /// Longest pause after connections that failed, closed loop only.
@@ -45,7 +45,7 @@ impl Feed {
     /// For shard `shard` of `shards`; the run begins at `start_ns`. At most `in_flight` operations run at once here.
     pub fn new(spec: &ArrivalSpec, shard: u64, shards: u64, in_flight: u64, start_ns: u64) -> Self {
         match spec {
-            ArrivalSpec::Open { profile, share } => {
+            ArrivalSpec::Open { profile, share, .. } => {
                 let arrivals = Arrivals::new(profile);
                 let end_ns = start_ns.saturating_add(arrivals.duration_ns());
                 let stripe = arrivals.stripe(*share, shard, shards).peekable();
@@ -59,6 +59,7 @@ impl Feed {
                 concurrency,
                 seconds,
                 requests,
+                ..
             } => {
                 let places = part(*concurrency, shard, shards).min(in_flight);
                 Self::Closed(Closed {
@@ -71,6 +72,14 @@ impl Feed {
                     pauses: 0,
                 })
             }
+            // refused when the plan is read
+            ArrivalSpec::Trace { .. } => Self::Open(Open {
+                stripe: Arrivals::new(&[])
+                    .stripe(Share { index: 0, count: 1 }, shard, shards)
+                    .peekable(),
+                start_ns,
+                end_ns: start_ns,
+            }),
         }
     }
 
@@ -157,6 +166,7 @@ mod tests {
             concurrency,
             seconds: 10.0,
             requests,
+            think: None,
         };
         Feed::new(&spec, shard, shards, 1000, 100)
     }

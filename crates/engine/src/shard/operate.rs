@@ -56,6 +56,7 @@ impl Shard {
         let Slot {
             connection: Some(connection),
             exchange,
+            flight,
             ..
         } = self.slots.get(number)
         else {
@@ -66,7 +67,12 @@ impl Shard {
         self.counters
             .add(Counter::BytesSent, connection.bytes_sent - before);
         match sent {
-            Ok(Sent::All) => exchange.sent_all = true,
+            Ok(Sent::All) => {
+                exchange.sent_all = true;
+                if flight.sent_ns == 0 {
+                    flight.sent_ns = self.clock.now_ns();
+                }
+            }
             Ok(Sent::Part) => {}
             // A server may answer and close before it has read everything: hear what it said.
             Err(failure) => self.receive(number, Some(failure)),

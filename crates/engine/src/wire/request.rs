@@ -295,15 +295,17 @@ mod tests {
     fn plan(signed: bool) -> Plan {
         let credentials = if signed { "\"secret\"" } else { "null" };
         Plan::parse(&format!(
-            r#"{{"version":1,"run":7,"seed":1,"epoch":1,"shards":1,"pin":null,
-            "endpoints":[{{"name":"a","url":"http://127.0.0.1:8333","ca_pem":null,"server_name":null}}],
+            r#"{{"version": 2,"run":7,"seed":1,"epoch":1,"shards":1,"pin":null,
+            "endpoints":[{{"name":"a","url":"http://127.0.0.1:8333","ca_pem":null,"server_name":null, "address": null}}],
             "s3":{{"bucket":"bucket","prefix":"maul/r/","region":"us-east-1","access_key":{credentials},
-                   "secret_key":{credentials},"payload":"unsigned"}},
+                   "secret_key":{credentials},"payload":"unsigned", "addressing": "path", "checksum": null, "encryption": null}},
             "keyspace":{{"objects":10,"choice":{{"kind":"uniform"}},"region":"base","start":0,"ephemeral_start":0,
                          "delete_from":"ephemeral","fixed_key":null}},
             "sizes":{{"kind":"fixed","bytes":4096}},"mix":[{{"op":"get","weight":1.0}}],"multipart":null,
-            "list":{{"max_keys":100}},"arrivals":{{"mode":"closed","concurrency":1,"seconds":1.0,"requests":1}},
-            "timeouts":{{"connect_ms":100,"request_ms":100}},
+            "list":{{"max_keys":100, "delimiter": null, "pages": 1}},"arrivals":{{"mode":"closed","concurrency":1,"seconds":1.0,"requests":1, "think": null}},
+            "tenant": 0, "range_bytes": 1000, "multi_delete_keys": 10, "retention_s": 60, "slowest": 0,
+        "connections": {{"requests_each": null, "resumption": 1.0}}, "slow": null,
+        "timeouts":{{"connect_ms":100,"request_ms":100}},
             "limits":{{"rate_per_s":1.0,"bytes_per_s":1.0,"in_flight":1,"requests":1,"bytes":1,"seconds":1.0,"connections":1}},
             "lease_ms":null,"verify":true,"record_operations":true,"late_ms":5.0}}"#
         ))

@@ -17,7 +17,7 @@ const MS: u64 = 1_000_000;
 fn arrivals_follow_the_profile_exactly() {
     let server = Server::answering(OK);
     let profile = json!([{"kind": "constant", "rate": 200.0, "seconds": 0.5}, {"kind": "ramp", "from": 200.0, "to": 600.0, "seconds": 0.5}]);
-    let arrivals = json!({"mode": "open", "profile": profile, "share": {"index": 0, "count": 1}});
+    let arrivals = json!({"mode": "open", "process": "even", "profile": profile, "share": {"index": 0, "count": 1}});
     let ended = run(&plan(&server.url(), "put", 1).with("/arrivals", arrivals));
     assert_eq!(ended.status.stop_reason, "completed");
     assert_eq!(ended.records.len(), 300);
@@ -114,7 +114,7 @@ fn what_waits_too_long_is_dropped_and_never_sent() {
 fn shards_and_shares_split_the_arrivals_without_talk() {
     let server = Server::answering(OK);
     for index in 0..2 {
-        let arrivals = json!({"mode": "open", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.25}],
+        let arrivals = json!({"mode": "open", "process": "even", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.25}],
                               "share": {"index": index, "count": 2}});
         let plan = plan(&server.url(), "put", 1)
             .with("/arrivals", arrivals)
@@ -168,7 +168,7 @@ fn a_closed_loop_keeps_its_concurrency_and_ends_in_time() {
     });
     let plan = plan(&server.url(), "put", 1).with(
         "/arrivals",
-        json!({"mode": "closed", "concurrency": 4, "seconds": 0.3, "requests": null}),
+        json!({"mode": "closed", "concurrency": 4, "seconds": 0.3, "requests": null, "think": null}),
     );
     let ended = run(&plan);
     assert_eq!((ended.only(), server.connections()), ((O::Ok, C::None), 4));

@@ -33,7 +33,7 @@ fn silent() -> Server {
 fn endless(url: &str) -> Value {
     plan(url, "put", 1).with(
         "/arrivals",
-        json!({"mode": "closed", "concurrency": 4, "seconds": 14.0, "requests": null}),
+        json!({"mode": "closed", "concurrency": 4, "seconds": 14.0, "requests": null, "think": null}),
     )
 }
 

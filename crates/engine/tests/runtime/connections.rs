@@ -70,7 +70,7 @@ fn refused_connections_fail_and_writes_do_too() {
 fn a_closed_loop_does_not_spin_on_a_dead_target() {
     let plan = plan(&dead_url().unwrap(), "get", 1).with(
         "/arrivals",
-        json!({"mode": "closed", "concurrency": 8, "seconds": 0.5, "requests": null}),
+        json!({"mode": "closed", "concurrency": 8, "seconds": 0.5, "requests": null, "think": null}),
     );
     let ended = run(&plan);
     assert!(
@@ -107,7 +107,7 @@ fn connections_that_nobody_accepts_time_out() {
 #[test]
 fn endpoints_take_turns_and_a_dead_one_does_not_attract_everything() {
     let (one, two) = (Server::answering(OK), Server::answering(OK));
-    let endpoint = |name: &str, url: String| json!({"name": name, "url": url, "ca_pem": null, "server_name": null});
+    let endpoint = |name: &str, url: String| json!({"name": name, "url": url, "ca_pem": null, "server_name": null, "address": null});
     let endpoints = json!([
         endpoint("one", one.url()),
         endpoint("two", two.url()),

@@ -14,17 +14,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One operation at a time, `requests` of them, over one region of ten objects of 4096 bytes.
 pub fn plan(url: &str, op: &str, requests: u64) -> Value {
     json!({
-        "version": 1, "run": 77, "seed": 5, "epoch": 1, "shards": 1, "pin": null,
-        "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null}],
+        "version": 2, "run": 77, "seed": 5, "epoch": 1, "shards": 1, "pin": null,
+        "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null, "address": null}],
         "s3": {"bucket": "bucket", "prefix": "maul/run/", "region": "us-east-1",
-               "access_key": "AKID", "secret_key": "secret", "payload": "unsigned"},
+               "access_key": "AKID", "secret_key": "secret", "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
         "keyspace": {"objects": 10, "choice": {"kind": "sequential"}, "region": "base", "start": 0,
                      "ephemeral_start": 0, "delete_from": if op == "delete" { "base" } else { "ephemeral" }, "fixed_key": null},
         "sizes": {"kind": "fixed", "bytes": 4096},
         "mix": [{"op": op, "weight": 1.0}],
-        "multipart": if op == "multipart" { json!({"parts": 3, "part_bytes": 8192, "objects": 4}) } else { Value::Null },
-        "list": {"max_keys": 100},
-        "arrivals": {"mode": "closed", "concurrency": 1, "seconds": 10.0, "requests": requests},
+        "multipart": if op == "multipart" { json!({"parts": 3, "part_bytes": 8192, "objects": 4, "parallel": 1}) } else { Value::Null },
+        "list": {"max_keys": 100, "delimiter": null, "pages": 1},
+        "arrivals": {"mode": "closed", "concurrency": 1, "seconds": 10.0, "requests": requests, "think": null},
+        "tenant": 0, "range_bytes": 1000, "multi_delete_keys": 10, "retention_s": 60, "slowest": 0,
+        "connections": {"requests_each": null, "resumption": 1.0}, "slow": null,
         "timeouts": {"connect_ms": 500, "request_ms": 1000},
         "limits": {"rate_per_s": 1e6, "bytes_per_s": 1e12, "in_flight": 64, "requests": 1_000_000,
                    "bytes": 1_000_000_000_000u64, "seconds": 15.0, "connections": 64},
@@ -34,7 +36,7 @@ pub fn plan(url: &str, op: &str, requests: u64) -> Value {
 
 /// Arrivals at a constant rate instead.
 pub fn open_loop(rate: f64, seconds: f64) -> Value {
-    json!({"mode": "open", "profile": [{"kind": "constant", "rate": rate, "seconds": seconds}],
+    json!({"mode": "open", "process": "even", "profile": [{"kind": "constant", "rate": rate, "seconds": seconds}],
            "share": {"index": 0, "count": 1}})
 }
 
@@ -52,9 +54,13 @@ impl With for Value {
 
 /// A record, read back from its packed form.
 #[derive(Clone, Debug)]
+#[allow(dead_code)] // the whole record, though not every field has a reader yet
 pub struct Record {
     pub due_ns: u64,
     pub start_ns: u64,
+    pub connected_ns: u64,
+    pub secured_ns: u64,
+    pub sent_ns: u64,
     pub first_byte_ns: u64,
     pub end_ns: u64,
     pub key: u64,
@@ -67,6 +73,10 @@ pub struct Record {
     pub endpoint: u8,
     pub shard: u8,
     pub flags: u8,
+    pub tenant: u8,
+    pub exchanges: u8,
+    pub item: u16,
+    pub nth_on_connection: u32,
 }
 
 impl Record {
@@ -76,18 +86,25 @@ impl Record {
         Self {
             due_ns: word(0),
             start_ns: word(1),
-            first_byte_ns: word(2),
-            end_ns: word(3),
-            key: word(4),
-            version: word(5),
-            bytes: word(6),
-            status: u16::from_le_bytes([bytes[56], bytes[57]]),
-            op: Op::from_number(bytes[58]).unwrap(),
-            outcome: Outcome::from_number(bytes[59]).unwrap(),
-            class: ErrorClass::from_number(bytes[60]).unwrap(),
-            endpoint: bytes[61],
-            shard: bytes[62],
-            flags: bytes[63],
+            connected_ns: word(2),
+            secured_ns: word(3),
+            sent_ns: word(4),
+            first_byte_ns: word(5),
+            end_ns: word(6),
+            key: word(7),
+            version: word(8),
+            bytes: word(9),
+            status: u16::from_le_bytes([bytes[80], bytes[81]]),
+            op: Op::from_number(bytes[82]).unwrap(),
+            outcome: Outcome::from_number(bytes[83]).unwrap(),
+            class: ErrorClass::from_number(bytes[84]).unwrap(),
+            endpoint: bytes[85],
+            shard: bytes[86],
+            flags: bytes[87],
+            tenant: bytes[88],
+            exchanges: bytes[89],
+            item: u16::from_le_bytes([bytes[90], bytes[91]]),
+            nth_on_connection: u32::from_le_bytes(bytes[92..96].try_into().unwrap()),
         }
     }
 
