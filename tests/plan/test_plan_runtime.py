@@ -141,7 +141,8 @@ def test_without_credentials_requests_are_anonymous(planned):
 
 KEYS = {
     "": "arrivals connections endpoints epoch keyspace late_ms lease_ms limits list mix multi_delete_keys multipart "
-    "pin range_bytes record_operations retention_s run s3 seed shards sizes slow slowest tenant timeouts verify version",
+    "pin range_bytes record_operations retention_s run s3 seed shards sizes slow slowest tenant timeouts verify "
+    "version",
     "s3": "access_key addressing bucket checksum encryption payload prefix region secret_key",
     "keyspace": "choice delete_from ephemeral_start fixed_key objects region start",
     "limits": "bytes bytes_per_s connections in_flight rate_per_s requests seconds",
