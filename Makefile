@@ -35,8 +35,8 @@ check: setup ## style, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-rust: setup ## the engine's own tests (no Python)
-	cargo test --quiet --locked --package maul-engine
+test-rust: setup ## the tests of the engine and of the null server (no Python)
+	cargo test --quiet --locked --package maul-engine --package maul-null-server
 
 test-pure: setup ## pure, contract and loopback tests
 	$(BIN)/pytest -m "not cluster" tests

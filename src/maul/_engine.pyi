@@ -1,5 +1,6 @@
 """The compiled engine (crates/engine-py). Every method releases the GIL while it waits for anything."""
 
+from collections.abc import Sequence
 from typing import Literal, TypedDict, final
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "OUTCOME_NAMES",
     "Engine",
     "Histogram",
+    "NullServer",
     "build_info",
 ]
 
@@ -77,3 +79,26 @@ class Histogram:
     def max(self) -> int: ...
     @property
     def mean(self) -> float: ...
+
+class _Totals(TypedDict):
+    requests: int
+    connections: int
+    cpu_seconds: float
+
+@final
+class NullServer:
+    def __new__(
+        cls,
+        *,
+        threads: int = 1,
+        pin: Sequence[int] = (),
+        run: int = 0,
+        object_bytes: int = 4096,
+        connections_max: int = 65536,
+        certificate_pem: str | None = None,
+    ) -> NullServer: ...
+    @property
+    def url(self) -> str: ...
+    def totals(self) -> _Totals: ...
+    def stall(self, after_s: float, seconds: float) -> None: ...
+    def stop(self) -> None: ...

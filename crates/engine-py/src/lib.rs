@@ -2,6 +2,7 @@
 
 mod engine;
 mod histogram;
+mod null_server;
 
 use maul_engine::operation::{ErrorClass, Op, Outcome, OPERATION_RECORD_BYTES};
 use pyo3::exceptions::PyRuntimeWarning;
@@ -41,6 +42,7 @@ fn _engine(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_class::<engine::Engine>()?;
     module.add_class::<histogram::Histogram>()?;
+    module.add_class::<null_server::NullServer>()?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
     module.add("OP_NAMES", names(py, Op::NAMES)?)?;
     module.add("OUTCOME_NAMES", names(py, Outcome::NAMES)?)?;

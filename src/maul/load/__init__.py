@@ -1,7 +1,7 @@
 """Drives the load engine of one machine; ships a fake one.
 
 Takes: an engine plan (a dict, see crates/engine/src/plan.rs), and calls about once per second.
-Gives: latency histograms, operation records and status snapshots in words of core.
+Gives: latency histograms, operation records and status snapshots in words of core; a null server to measure itself.
 Never: touches a request; keeps traffic alive when nobody renews the lease; retries.
 Start reading at: `generator.py` (the contract), then `rust.py` (real) and `fake.py` (scripted).
 Add one by: a class that passes tests/load/test_generator_contract.py.
@@ -9,6 +9,15 @@ Add one by: a class that passes tests/load/test_generator_contract.py.
 
 from maul.load.fake import FakeGenerator
 from maul.load.generator import Drained, Generator, GeneratorState, GeneratorStatus
-from maul.load.rust import RustGenerator
+from maul.load.rust import NullServer, NullTotals, RustGenerator
 
-__all__ = ["Drained", "FakeGenerator", "Generator", "GeneratorState", "GeneratorStatus", "RustGenerator"]
+__all__ = [
+    "Drained",
+    "FakeGenerator",
+    "Generator",
+    "GeneratorState",
+    "GeneratorStatus",
+    "NullServer",
+    "NullTotals",
+    "RustGenerator",
+]

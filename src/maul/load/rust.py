@@ -1,12 +1,14 @@
 """The real generator: the Rust engine in this process."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from maul._engine import Engine
+from maul._engine import NullServer as _NullServer
 from maul.core.errors import InternalError, TargetError
 from maul.core.histogram import LatencyKind, LatencyRow
 from maul.core.operation import OPERATION_DTYPE, ErrorClass
@@ -68,3 +70,67 @@ class RustGenerator:
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; True when it came in time."""
         return self._engine.join(timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class NullTotals:
+    """What a null server has done so far. `cpu_seconds` may be a twentieth of a second old."""
+
+    requests: int
+    connections: int
+    cpu_seconds: float
+
+
+class NullServer:
+    """An S3 store that does nothing, on a free port of 127.0.0.1, in threads of this process; for measuring ourselves.
+
+    Every object exists and verifies as version 1 of `run`; a bucket named `null-65536` has objects of 65,536 bytes,
+    any other of `object_bytes`. With `certificate_pem` (chain and key in one) it speaks HTTPS. InternalError when it
+    cannot start.
+
+    >>> with NullServer(run=7) as server:
+    ...     server.url.startswith("http://127.0.0.1:")
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        run: int,
+        threads: int = 1,
+        pin: Sequence[int] = (),
+        object_bytes: int = 4096,
+        certificate_pem: str | None = None,
+    ) -> None:
+        """Start it; thread i runs on processor `pin[i]` if there is one."""
+        try:
+            self._server = _NullServer(
+                threads=threads, pin=pin, run=run, object_bytes=object_bytes, certificate_pem=certificate_pem
+            )
+        except ValueError as error:
+            raise InternalError("the null server did not start", cure=str(error)) from error
+
+    def __enter__(self) -> "NullServer":
+        """Itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop it."""
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Scheme, address and port."""
+        return self._server.url
+
+    def totals(self) -> NullTotals:
+        """What it has done so far."""
+        return NullTotals(**self._server.totals())
+
+    def stall(self, after_s: float, seconds: float) -> None:
+        """Answer nothing for `seconds`, from `after_s` from now on. ValueError beyond an hour."""
+        self._server.stall(after_s, seconds)
+
+    def stop(self) -> None:
+        """Close all connections and end all threads."""
+        self._server.stop()
