@@ -181,17 +181,28 @@ fn place(path: &str) -> (Option<u64>, Option<Key>) {
     (size, key)
 }
 
-/// The key that maul would name so; key 0 for any other name, so that every object exists.
+/// The key whose blocks the object of that name carries: its own, or of a copy the original's. Key 0 for any name that
+/// maul does not give, so that every object exists.
 fn key_of(name: &str) -> Key {
     let last = name.rsplit('/').next().unwrap_or(name).as_bytes();
     let named = last.split_first().and_then(|(letter, digits)| {
-        let region = [Region::Base, Region::Ephemeral, Region::Multipart]
-            .into_iter()
-            .find(|region| region.letter() == *letter)?;
+        let region = [
+            Region::Base,
+            Region::Ephemeral,
+            Region::Multipart,
+            Region::Copy,
+        ]
+        .into_iter()
+        .find(|region| region.letter() == *letter)?;
         let digits = std::str::from_utf8(digits).ok().filter(|digits| {
             digits.len() >= INDEX_DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
         })?;
-        Some(Key::new(region, u64::from_str_radix(digits, 16).ok()?))
+        let of = if region == Region::Copy {
+            Region::Base
+        } else {
+            region
+        };
+        Some(Key::new(of, u64::from_str_radix(digits, 16).ok()?))
     });
     named.unwrap_or(Key::new(Region::Base, 0))
 }
