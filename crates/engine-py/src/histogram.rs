@@ -50,6 +50,10 @@ impl Histogram {
         Ok(self.hdr.percentile(p))
     }
 
+    fn slots(&self) -> Vec<(u64, u64)> {
+        self.hdr.slots()
+    }
+
     #[getter]
     fn count(&self) -> u64 {
         self.hdr.count()

@@ -120,6 +120,16 @@ impl Histogram {
         self.inner.value_at_percentile(percentile)
     }
 
+    /// Every slot that holds something: (the highest value that falls into it in ns, how many did),
+    /// values rising. These are the values that [`Self::percentile`] answers with.
+    #[must_use]
+    pub fn slots(&self) -> Vec<(u64, u64)> {
+        self.inner
+            .iter_recorded()
+            .map(|slot| (slot.value_iterated_to(), slot.count_at_value()))
+            .collect()
+    }
+
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -278,6 +288,24 @@ mod tests {
             (0, 0, 0, 0)
         );
         assert_eq!(empty.mean(), 0.0);
+    }
+
+    #[test]
+    fn slots_are_the_values_that_percentiles_answer_with() {
+        assert!(Histogram::new().slots().is_empty());
+        let mut histogram = Histogram::new();
+        histogram.record(1_500_000, 3);
+        histogram.record(0, 1);
+        histogram.record(2_000_000_000, 1);
+        let slots = histogram.slots();
+        assert_eq!(
+            slots,
+            vec![
+                (0, 1),
+                (histogram.percentile(50.0), 3),
+                (histogram.percentile(100.0), 1)
+            ]
+        );
     }
 
     #[test]

@@ -121,6 +121,56 @@ class Level(_Part):
     generator_bound: bool
     meets: bool
     why_not: str = ""
+    mean_ms: float = 0.0
+    """Mean latency from the due time."""
+    service_mean_ms: float = 0.0
+    """Mean from the send, of what was answered or given up."""
+    in_flight: float | None = None
+    """Mean number of operations in flight, as the generator counted them; None where it was not sampled."""
+    little_gap: float | None = None
+    """How far `in_flight` lies from rate x service time (Little's law), as a ratio; None where it cannot be told."""
+
+
+class KneeAnswer(_Part):
+    """Where one method sees the knee of a rising load. `per_s` null: nowhere, for the reason in `says`."""
+
+    method: str
+    per_s: float | None
+    low_per_s: float | None
+    high_per_s: float | None
+    says: str
+
+
+class Knee(_Part):
+    """The knee, when two of three methods agree (within 10 % or one step); else null with their answers.
+
+    `short_per_s`: the lowest rate of which less than 98 % was achieved.
+    """
+
+    per_s: float | None
+    low_per_s: float | None
+    high_per_s: float | None
+    answers: list[KneeAnswer]
+    short_per_s: float | None
+    says: str
+
+
+class ScalingLaw(_Part):
+    """Throughput over concurrency: linear, Amdahl or USL, whichever explains it best (AICc). Intervals are 95 %."""
+
+    model: str
+    levels: int
+    in_flight_max: float
+    per_s_alone: float
+    contention: float
+    contention_low: float
+    contention_high: float
+    coherency: float
+    coherency_low: float
+    coherency_high: float
+    peak_in_flight: float | None
+    peak_per_s: float | None
+    says: str
 
 
 class Capacity(_Part):
@@ -133,6 +183,10 @@ class Capacity(_Part):
     broke: str
     wall: Wall | None
     says: str
+    knee: Knee | None = None
+    scaling: ScalingLaw | None = None
+    warnings: list[str] = []
+    """Why some figure of a level should not be trusted."""
 
 
 class ErrorCount(_Part):

@@ -9,10 +9,12 @@ import pyarrow as pa
 from maul.core.event import EventKind
 from maul.core.summary import Capacity, Level, Wall
 from maul.insight.gauges import Gauges
+from maul.insight.knee import find_knee
 from maul.insight.latency import LatencyBook
 from maul.insight.levels import GeneratorLimits, LevelInput, Objective, OperationColumns, measure_level
 from maul.insight.phases import last_known_ns
 from maul.insight.spans import Span, spans
+from maul.insight.usl import find_scaling
 from maul.insight.walls import attribute_wall, generator_wall
 from maul.insight.words import show_rate
 
@@ -55,6 +57,8 @@ def find_capacity(  # noqa: PLR0917 - the tables of a record, and what was promi
         broke=search.bad.why_not if search.bad else "",
         wall=wall,
         says=_says(search, wall),
+        knee=find_knee(levels),
+        scaling=find_scaling(levels),
     )
 
 

@@ -138,6 +138,8 @@ def measure_level(span: Span, phase: str, given: LevelInput) -> Level:
         generator_bound=_generator_bound(span, lag_p99_ms, given),
         meets=not why_not,
         why_not="; ".join(why_not),
+        mean_ms=latency.mean / 1e6 if latency.count else 0.0,
+        service_mean_ms=service.mean / 1e6 if service.count else 0.0,
     )
 
 

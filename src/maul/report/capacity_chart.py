@@ -3,15 +3,16 @@
 import math
 from typing import Any
 
-from bokeh.models import ColumnDataSource, HoverTool, LogAxis, LogScale, NumeralTickFormatter, Range1d
+from bokeh.models import BoxAnnotation, ColumnDataSource, HoverTool, LogAxis, LogScale, NumeralTickFormatter, Range1d
 from bokeh.plotting import figure
 
-from maul.core.summary import Capacity, Level
+from maul.core.summary import Capacity, Knee, Level
 from maul.report import colours
 from maul.report.charts import LEFT_PX, dress
 
 HEIGHT_PX = 340
 P99_COLOUR = colours.PERCENTILES["p99"]
+KNEE_COLOUR = colours.ORANGE
 LOG_FLOOR_MS = 1e-3
 
 
@@ -60,8 +61,18 @@ def capacity_chart(capacity: Capacity) -> Any:
     if capacity.highest_good_per_s is not None:
         best = [capacity.highest_good_per_s]
         plot.vspan(x=best, line_color=colours.GOOD, line_dash="dotted", line_width=1.5)
+    if capacity.knee is not None and capacity.knee.per_s is not None:
+        _mark_knee(plot, capacity.knee)
     _draw(plot, levels)
     return plot
+
+
+def _mark_knee(plot: Any, knee: Knee) -> None:
+    """A line at the knee, and a band where the methods that agree lie apart."""
+    if knee.low_per_s is not None and knee.high_per_s is not None and knee.low_per_s < knee.high_per_s:
+        band = BoxAnnotation(left=knee.low_per_s, right=knee.high_per_s, fill_color=KNEE_COLOUR, fill_alpha=0.12)
+        plot.add_layout(band)
+    plot.vspan(x=[knee.per_s], line_color=KNEE_COLOUR, line_width=1.5, name="knee")
 
 
 def _second_axis(plot: Any, levels: list[Level]) -> None:

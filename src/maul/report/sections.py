@@ -127,6 +127,7 @@ def _capacity(capacity: Capacity | None, zero_ns: int) -> Section:
         subject = ", ".join(filter(None, (wall.kind, wall.subject)))
         says = "" if wall.says in capacity.says else f": {wall.says}"
         facts.append(("The wall", f"{subject}, at {numerals.ratio(wall.utilisation)}{says}"))
+    facts += _curve_facts(capacity)
     first = capacity.levels[0]
     return Section(
         "capacity",
@@ -134,11 +135,23 @@ def _capacity(capacity: Capacity | None, zero_ns: int) -> Section:
         lead=capacity.says,
         facts=tuple(facts),
         tables=(Table(LEVEL_COLUMNS, (Body(tuple(map(_level_row, capacity.levels))),)),),
-        points=tuple(wall.evidence) if wall else (),
+        points=(*capacity.warnings, *(wall.evidence if wall else ())),
         note=f"Phase “{capacity.phase}”, from {numerals.offset(first.began_ns, zero_ns)}. "
         "In a void level the generator was the bottleneck: it says nothing about the target.",
         charts=("capacity",),
     )
+
+
+def _curve_facts(capacity: Capacity) -> list[tuple[str, str]]:
+    """What the shape of the curve says: the knee, where answers fell short, the scaling law."""
+    facts: list[tuple[str, str]] = []
+    if capacity.knee is not None:
+        facts.append(("Knee", capacity.knee.says))
+        if capacity.knee.short_per_s is not None:
+            facts.append(("Less than 98 % achieved from", numerals.rate(capacity.knee.short_per_s)))
+    if capacity.scaling is not None:
+        facts.append(("Scaling law", capacity.scaling.says))
+    return facts
 
 
 LATENCY_COLUMNS = (

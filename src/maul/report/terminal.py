@@ -134,6 +134,11 @@ def _capacity(capacity: Capacity) -> Group:
         subject = ", ".join(filter(None, (wall.kind, wall.subject)))
         says = "" if wall.says in capacity.says else f": {wall.says}"
         lines.append(_text(f"wall: {subject}, at {numerals.ratio(wall.utilisation)}{says}", "dim"))
+    if capacity.knee is not None and capacity.knee.per_s is not None:
+        lines.append(_text(capacity.knee.says, "dim"))
+    if capacity.scaling is not None:
+        lines.append(_text(capacity.scaling.says, "dim"))
+    lines += [_text(warning, "yellow") for warning in capacity.warnings]
     return Group(*lines)
 
 
