@@ -32,6 +32,7 @@ class _Status(TypedDict):
     late: int
     dropped: int
     in_flight: int
+    in_flight_seconds: float
     backlog: int
     connections: int
     bytes_sent: int

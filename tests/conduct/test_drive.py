@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conduct_stage import RUN, T0_NS, Ends, Told, events_of, script
 
-from maul.conduct.drive import OVERDUE, TICK_S, Drive, Driver
+from maul.conduct.drive import OVERDUE, TICK_S, Drive, Driver, LoadMeter
 from maul.conduct.stop import StopSwitch
 from maul.core.clock import FakeClock
 from maul.core.errors import InternalError, MachineError
@@ -224,3 +224,25 @@ def test_errors_are_named_in_the_status():
 def test_the_reason_of_the_engine_itself_is_kept():
     bench = Bench()
     assert bench.run(Ends(script(3), bench.clock, "lease")).status["stop_reason"] == "lease"
+
+
+def test_what_is_in_flight_is_recorded_as_its_mean_since_the_last_reading():
+    meter = LoadMeter()
+    states = [
+        ("running", 0.0, 0.0, 3), ("running", 0.5, 1.0, 0), ("running", 0.5, 1.0, 9), ("running", 1.0, 4.0, 2),
+        ("draining", 2.0, 9.0, 0),
+    ]  # fmt: skip
+    read = [
+        meter.read({"state": state, "elapsed_s": at, "in_flight_seconds": seconds, "backlog": backlog})
+        for state, at, seconds, backlog in states
+    ]
+    assert read == [{}, {"in_flight": 2.0, "backlog": 0.0}, {}, {"in_flight": 6.0, "backlog": 2.0}, {}]
+
+
+def test_the_load_is_sampled_at_every_tick(bench):
+    bench.run(bench.generator(script(100, seconds=3.0)))
+    samples = record(bench).samples().to_pylist()
+    assert {(row["probe"], row["metric"], row["subject"]) for row in samples} == {
+        ("generator", "in_flight", ""), ("generator", "backlog", ""),
+    }  # fmt: skip
+    assert len(samples) >= 2 * 28

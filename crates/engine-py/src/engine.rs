@@ -141,6 +141,10 @@ fn status_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyD
     }
     dict.set_item("versions_used", status.counters.get(Counter::VersionsUsed))?;
     dict.set_item(
+        "in_flight_seconds",
+        status.counters.get(Counter::InFlightNs) as f64 / 1e9,
+    )?;
+    dict.set_item(
         "cpu_seconds",
         status.counters.get(Counter::CpuNs) as f64 / 1e9,
     )?;

@@ -144,8 +144,11 @@ impl Shard {
     /// When the poller fails, which is a bug or the end of the machine.
     pub fn run(mut self) -> std::io::Result<()> {
         let (mut publish_ns, mut post_ns) = (0, 0);
+        let (mut woke_ns, mut held) = (self.clock.now_ns(), 0);
         let ended = loop {
             let now_ns = self.clock.now_ns();
+            // while the events of a turn were worked off, on average half of those that ended had ended
+            self.occupy((held + self.in_flight()) as f64 / 2.0, now_ns - woke_ns);
             self.obey(now_ns);
             self.expire(now_ns);
             self.admit(now_ns);
@@ -161,7 +164,11 @@ impl Shard {
                 break Ok(());
             }
             let (next_ns, exact) = self.next_ns(now_ns);
-            match self.wire.poller.wait(next_ns.saturating_sub(now_ns), exact) {
+            held = self.in_flight();
+            let waited = self.wire.poller.wait(next_ns.saturating_sub(now_ns), exact);
+            woke_ns = self.clock.now_ns();
+            self.occupy(held as f64, woke_ns - now_ns);
+            match waited {
                 Ok(count) => (0..count).for_each(|index| self.ready(self.wire.poller.ready(index))),
                 Err(error) => break Err(error),
             }

@@ -37,6 +37,8 @@ pub enum Counter {
     Dropped,
     /// Gauge: started and not over.
     InFlight,
+    /// The integral of `InFlight` over time, nanoseconds.
+    InFlightNs,
     /// Gauge: due and not started.
     Backlog,
     /// Gauge: open connections.

@@ -12,6 +12,7 @@ from maul.conduct.stop import StopSwitch
 from maul.core.clock import Clock
 from maul.core.event import Edge, Event, EventKind
 from maul.core.histogram import Histogram, LatencyKind, LatencyRow
+from maul.core.sample import Sample
 from maul.load import Generator, GeneratorStatus
 from maul.plan import LevelPlan
 from maul.record import RunWriter
@@ -74,7 +75,7 @@ class Driver:
         if self._stop.stopped.is_set():
             return Driven(as_mapping(generator.status()))
         levels = _Levels(drive.levels, self._record_event)
-        look = _Look(drive)
+        look, load = _Look(drive), LoadMeter()
         began_ns = self._clock.now_ns()
         try:
             generator.start()
@@ -84,6 +85,7 @@ class Driver:
                 status = as_mapping(generator.status())
                 elapsed_s = (self._clock.now_ns() - began_ns) / 1e9
                 levels.advance(began_ns, elapsed_s)
+                self._record_load(load, status)
                 if look.due(elapsed_s):
                     self._collect(generator, drive, look)
                     self._progress.phase(look.tell(status, elapsed_s))
@@ -130,6 +132,12 @@ class Driver:
             self._writer.operations(drive.phase, operations)
             self._writer.flush()
 
+    def _record_load(self, load: "LoadMeter", status: Mapping[str, Any]) -> None:
+        if self._writer is not None:
+            at_ns = self._clock.now_ns()
+            found = load.read(status)
+            self._writer.samples([Sample(at_ns, "generator", name, "", value) for name, value in found.items()])
+
     def _record_event(self, event: Event) -> None:
         if self._writer is not None:
             self._writer.events([event])
@@ -158,6 +166,26 @@ class _Levels:
                 at_ns = began_ns + int(at_s * 1e9)
                 name = f"level {self._index}"
                 self._record(Event(at_ns, EventKind.LEVEL, edge, name, details={"rate": span.rate_per_s}))
+
+
+class LoadMeter:
+    """How much was in flight and how much waited to be sent, on average since the last reading.
+
+    The engine counts it apart from the latencies, so that Little's law can hold both to account.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was read yet."""
+        self._elapsed_s, self._seconds = 0.0, 0.0
+
+    def read(self, status: Mapping[str, Any]) -> dict[str, float]:
+        """Both by name; nothing while the engine is not running or its status is the one read before."""
+        elapsed_s, seconds = status["elapsed_s"], status["in_flight_seconds"]
+        lasted_s, grown_s = elapsed_s - self._elapsed_s, seconds - self._seconds
+        if status["state"] != "running" or lasted_s <= 0:
+            return {}
+        self._elapsed_s, self._seconds = elapsed_s, seconds
+        return {"in_flight": grown_s / lasted_s, "backlog": float(status["backlog"])}
 
 
 class _Look:

@@ -12,11 +12,12 @@ from maul.insight.gauges import Gauges
 from maul.insight.knee import find_knee
 from maul.insight.latency import LatencyBook
 from maul.insight.levels import GeneratorLimits, LevelInput, Objective, OperationColumns, measure_level
+from maul.insight.little import GAP_MAX
 from maul.insight.phases import last_known_ns
 from maul.insight.spans import Span, spans
 from maul.insight.usl import find_scaling
 from maul.insight.walls import attribute_wall, generator_wall
-from maul.insight.words import show_rate
+from maul.insight.words import show_rate, show_ratio
 
 WHOLE_RATIO = 0.5
 """A level shorter than this share of the usual length was cut off."""
@@ -59,6 +60,15 @@ def find_capacity(  # noqa: PLR0917 - the tables of a record, and what was promi
         says=_says(search, wall),
         knee=find_knee(levels),
         scaling=find_scaling(levels),
+        warnings=[_miscounted(level) for level in levels if (level.little_gap or 0.0) > GAP_MAX],
+    )
+
+
+def _miscounted(level: Level) -> str:
+    return (
+        f"At {show_rate(level.offered_per_s)} {level.in_flight:.3g} operations were in flight, "
+        f"{show_ratio(level.little_gap or 0.0)} off from rate times service time (Little's law): "
+        "the instruments disagree, do not trust the figures of this level."
     )
 
 

@@ -12,6 +12,7 @@ from maul.core.operation import ErrorClass, Op, Outcome
 from maul.core.summary import Level
 from maul.insight.gauges import MAUL, Gauges
 from maul.insight.latency import LatencyBook, Select, percentile_ms
+from maul.insight.little import little
 from maul.insight.spans import Span, rows_where
 from maul.insight.words import show_count, show_ms, show_percentile, show_ratio
 
@@ -122,6 +123,7 @@ def measure_level(span: Span, phase: str, given: LevelInput) -> Level:
     service = given.book.merged(LatencyKind.SERVICE, Select(phase, None, _ANSWERED, seconds))
     lag = given.book.merged(LatencyKind.LAG, Select(phase, None, _SENT, seconds))
     lag_p99_ms = percentile_ms(lag, 99.0)
+    law = little(given.gauges, given.book, phase, seconds)
     why_not = _why_not(select, arrivals, shortfall, given)
     return Level(
         began_ns=span.began_ns,
@@ -140,6 +142,8 @@ def measure_level(span: Span, phase: str, given: LevelInput) -> Level:
         why_not="; ".join(why_not),
         mean_ms=latency.mean / 1e6 if latency.count else 0.0,
         service_mean_ms=service.mean / 1e6 if service.count else 0.0,
+        in_flight=law.in_flight if law is not None else None,
+        little_gap=law.gap if law is not None else None,
     )
 
 

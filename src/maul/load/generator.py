@@ -36,6 +36,7 @@ class GeneratorStatus:
     late: int = 0  # started later than the plan's late_ms after they were due
     dropped: int = 0  # never sent
     in_flight: int = 0
+    in_flight_seconds: float = 0.0  # the integral of in_flight: its growth over a stretch of time is the mean there
     backlog: int = 0  # due, waiting for a connection or for a ceiling
     connections: int = 0
     bytes_sent: int = 0  # on the wire, above TCP

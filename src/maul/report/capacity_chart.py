@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from bokeh.models import BoxAnnotation, ColumnDataSource, HoverTool, LogAxis, LogScale, NumeralTickFormatter, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, LogAxis, LogScale, NumeralTickFormatter, Range1d
+from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 
 from maul.core.summary import Capacity, Knee, Level

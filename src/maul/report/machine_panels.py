@@ -188,6 +188,14 @@ SPECS = (
         (Source("write_ms", "{} write"), Source("disk_write_ms", "{} of it disk", "dashed")),
         colour_by_subject=True,
     ),
+    Spec(
+        "generator-load",
+        "Generator: operations in flight, and due but waiting",
+        "operations",
+        "generator",
+        (Source("in_flight", "in flight"), Source("backlog", "waiting to be sent", "dashed")),
+        full_scale=1.0,
+    ),
     Spec("in-flight", "Store: requests in flight", "requests", "store", (Source("in_flight"),), full_scale=1.0),
     Spec(
         "replication",

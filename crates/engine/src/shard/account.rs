@@ -180,13 +180,23 @@ impl Shard {
         }
     }
 
+    /// Started and not over.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.counters.get(Counter::Started) - self.counters.get(Counter::Completed)
+    }
+
+    /// So many were in flight for so long. Counted by the turns of the loop, apart from the times of single operations:
+    /// Little's law holds one against the other.
+    pub(super) fn occupy(&mut self, in_flight: f64, lasted_ns: u64) {
+        self.counters
+            .add(Counter::InFlightNs, (in_flight * lasted_ns as f64) as u64);
+    }
+
     /// Publishes the counters.
     pub(super) fn publish(&mut self) {
+        let in_flight = self.in_flight();
         let counters = &mut self.counters;
-        counters.set(
-            Counter::InFlight,
-            counters.get(Counter::Started) - counters.get(Counter::Completed),
-        );
+        counters.set(Counter::InFlight, in_flight);
         counters.set(Counter::Backlog, self.backlog.len() as u64);
         counters.set(Counter::Connections, self.slots.connections() as u64);
         counters.set(Counter::CpuNs, thread_cpu_ns());
