@@ -112,7 +112,7 @@ fn tallies() {
         }
     };
     let ns = measure(1_000_000, |number| {
-        tally.record(black_box(&operation(number)));
+        tally.record(black_box(&operation(number)), number);
         if number % 100_000 == 0 {
             let rows = tally.drain();
             tally.give_back(rows);

@@ -33,6 +33,8 @@ pub struct Waiting {
     pub number: u64,
     /// When it was due, Unix nanoseconds.
     pub due_ns: u64,
+    /// When the shard noticed: what came between is the generator's own doing.
+    pub noticed_ns: u64,
     /// What it asks for.
     pub op: Op,
 }
@@ -52,6 +54,8 @@ pub struct Flight {
     pub creates: bool,
     /// When it was due.
     pub due_ns: u64,
+    /// When the shard noticed that.
+    pub noticed_ns: u64,
     /// When it was sent, or began to connect.
     pub start_ns: u64,
     /// When TCP was connected, if it began a connection.
@@ -81,6 +85,7 @@ impl Flight {
         size: 0,
         creates: false,
         due_ns: 0,
+        noticed_ns: 0,
         start_ns: 0,
         connected_ns: 0,
         secured_ns: 0,

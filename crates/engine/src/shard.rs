@@ -243,6 +243,7 @@ impl Shard {
                 self.backlog.push_back(Waiting {
                     number,
                     due_ns,
+                    noticed_ns: now_ns,
                     op: self.mix.op(number),
                 });
             }

@@ -17,8 +17,10 @@ pub enum Kind {
     Service,
     /// Send to first byte of the answer.
     FirstByte,
-    /// Due to send: how late the generator was.
+    /// Due to send: how late the generator was, or how long it had to queue.
     Lag,
+    /// Due to noticed: how late the generator was, whatever the target did.
+    Schedule,
     /// Begin of a new connection to TCP connected.
     Connect,
     /// TCP connected to TLS agreed.
@@ -33,11 +35,12 @@ pub enum Kind {
 
 impl Kind {
     /// In the order of their places in a row.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Latency,
         Kind::Service,
         Kind::FirstByte,
         Kind::Lag,
+        Kind::Schedule,
         Kind::Connect,
         Kind::Tls,
         Kind::Send,
@@ -53,6 +56,7 @@ impl Kind {
             Kind::Service => "service",
             Kind::FirstByte => "first_byte",
             Kind::Lag => "lag",
+            Kind::Schedule => "schedule",
             Kind::Connect => "connect",
             Kind::Tls => "tls",
             Kind::Send => "send",
@@ -122,7 +126,7 @@ impl TallyRow {
         }
     }
 
-    fn record(&mut self, operation: &OperationRecord) {
+    fn record(&mut self, operation: &OperationRecord, noticed_ns: u64) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(operation.bytes);
         self.errors[operation.error_class.slot()] += 1;
@@ -135,6 +139,7 @@ impl TallyRow {
             (operation.start_ns, operation.end_ns),
             (operation.start_ns, operation.first_byte_ns),
             (operation.due_ns, operation.start_ns),
+            (operation.due_ns, noticed_ns),
             (operation.start_ns, operation.connected_ns),
             (operation.connected_ns, operation.secured_ns),
             (ready_ns, operation.sent_ns),
@@ -193,8 +198,8 @@ impl Tally {
         Self::default()
     }
 
-    /// Counts an operation under the second of its due time.
-    pub fn record(&mut self, operation: &OperationRecord) {
+    /// Counts an operation under the second of its due time; `noticed_ns` is when the shard took it up.
+    pub fn record(&mut self, operation: &OperationRecord, noticed_ns: u64) {
         let second = operation.due_ns / 1_000_000_000;
         let place = self.place(second);
         let slot = operation.op as usize * Outcome::COUNT + operation.outcome as usize;
@@ -203,7 +208,7 @@ impl Tally {
             row.restart(second, operation.op, operation.outcome);
             row
         });
-        row.record(operation);
+        row.record(operation, noticed_ns);
     }
 
     /// Where the second is, after making a place for it. Nearly always the last or the one before.
@@ -299,15 +304,15 @@ mod tests {
     #[test]
     fn splits_by_second_operation_and_outcome() {
         let mut tally = Tally::new();
-        tally.record(&operation(5 * SECOND_NS, 500));
-        tally.record(&operation(6 * SECOND_NS - 1, 500));
-        tally.record(&operation(3 * SECOND_NS, 500));
+        tally.record(&operation(5 * SECOND_NS, 500), 0);
+        tally.record(&operation(6 * SECOND_NS - 1, 500), 0);
+        tally.record(&operation(3 * SECOND_NS, 500), 0);
         let failed = OperationRecord {
             outcome: Outcome::Fail,
             error_class: ErrorClass::SlowDown,
             ..operation(5 * SECOND_NS, 9)
         };
-        tally.record(&failed);
+        tally.record(&failed, 0);
         let rows = tally.drain();
         let seen: Vec<_> = rows
             .iter()
@@ -331,11 +336,14 @@ mod tests {
         let mut tally = Tally::new();
         for op in Op::ALL {
             for outcome in Outcome::ALL {
-                tally.record(&OperationRecord {
-                    op: *op,
-                    outcome: *outcome,
-                    ..operation(SECOND_NS, 5)
-                });
+                tally.record(
+                    &OperationRecord {
+                        op: *op,
+                        outcome: *outcome,
+                        ..operation(SECOND_NS, 5)
+                    },
+                    0,
+                );
             }
         }
         let rows = tally.drain();
@@ -346,22 +354,26 @@ mod tests {
     #[test]
     fn times_the_spans() {
         let mut tally = Tally::new();
-        tally.record(&operation(SECOND_NS, 400));
+        tally.record(&operation(SECOND_NS, 400), SECOND_NS + 600);
         let expected = [
             ("latency", 1, 1_400),
             ("service", 1, 400),
             ("first_byte", 1, 200),
             ("lag", 1, 1_000),
+            ("schedule", 1, 600),
             ("send", 1, 100),
             ("wait", 1, 100),
             ("body", 1, 200),
         ];
         assert_eq!(decoded(&tally.drain()[0]), expected);
-        tally.record(&OperationRecord {
-            connected_ns: SECOND_NS + 1_020,
-            secured_ns: SECOND_NS + 1_050,
-            ..operation(SECOND_NS, 400)
-        });
+        tally.record(
+            &OperationRecord {
+                connected_ns: SECOND_NS + 1_020,
+                secured_ns: SECOND_NS + 1_050,
+                ..operation(SECOND_NS, 400)
+            },
+            0,
+        );
         let parts = &decoded(&tally.drain()[0])[4..];
         assert_eq!(
             parts[..3],
@@ -380,13 +392,13 @@ mod tests {
             error_class: ErrorClass::Backlog,
             ..operation(SECOND_NS, 1_000)
         };
-        tally.record(&dropped);
+        tally.record(&dropped, 0);
         let unanswered = OperationRecord {
             first_byte_ns: 0,
             outcome: Outcome::Unknown,
             ..operation(SECOND_NS, 1_000)
         };
-        tally.record(&unanswered);
+        tally.record(&unanswered, 0);
         let rows = tally.drain();
         let kinds = |row: &TallyRow| {
             row.to_v2()
@@ -401,15 +413,21 @@ mod tests {
     #[test]
     fn a_clock_that_went_back_counts_as_zero_and_hours_as_an_hour() {
         let mut tally = Tally::new();
-        tally.record(&OperationRecord {
-            end_ns: SECOND_NS - 5,
-            ..operation(SECOND_NS, 0)
-        });
+        tally.record(
+            &OperationRecord {
+                end_ns: SECOND_NS - 5,
+                ..operation(SECOND_NS, 0)
+            },
+            0,
+        );
         assert_eq!(decoded(&tally.drain()[0])[0], ("latency", 1, 0));
-        tally.record(&OperationRecord {
-            end_ns: u64::MAX,
-            ..operation(SECOND_NS, 0)
-        });
+        tally.record(
+            &OperationRecord {
+                end_ns: u64::MAX,
+                ..operation(SECOND_NS, 0)
+            },
+            0,
+        );
         let (_, _, max) = decoded(&tally.drain()[0])[0];
         assert!(max.abs_diff(VALUE_MAX_NS) <= VALUE_MAX_NS / 1000);
     }
@@ -417,10 +435,10 @@ mod tests {
     #[test]
     fn rows_come_back_empty() {
         let mut tally = Tally::new();
-        tally.record(&operation(SECOND_NS, 77));
+        tally.record(&operation(SECOND_NS, 77), 0);
         let rows = tally.drain();
         tally.give_back(rows);
-        tally.record(&operation(2 * SECOND_NS, 400));
+        tally.record(&operation(2 * SECOND_NS, 400), 0);
         assert!(tally.pool.is_empty());
         let rows = tally.drain();
         assert_eq!(
@@ -434,7 +452,7 @@ mod tests {
     fn drains_only_what_is_past() {
         let mut tally = Tally::new();
         for second in [9, 7, 8] {
-            tally.record(&operation(second * SECOND_NS, 10));
+            tally.record(&operation(second * SECOND_NS, 10), 0);
         }
         let seconds =
             |rows: Vec<Box<TallyRow>>| rows.iter().map(|row| row.second).collect::<Vec<_>>();

@@ -141,7 +141,7 @@ impl Parts {
         let mut verifier = Verifier::new(1, key.0).content_length(size);
         body.chunks(5000).for_each(|part| verifier.feed(part));
         assert_eq!(verifier.finish().class, ErrorClass::None);
-        self.tally.record(&operation(number));
+        self.tally.record(&operation(number), 0);
         operation(number).write_to(&mut self.records);
     }
 }

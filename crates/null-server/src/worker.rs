@@ -21,8 +21,8 @@ use crate::server::now_ns;
 const TURN_NS: u64 = 50 * NS_PER_MS;
 /// Where new connections are announced.
 const INBOX: u64 = u64::MAX;
-/// Turns of the loop between two looks at the thread's own clock, which is a system call.
-const TURNS_PER_LOOK: u32 = 256;
+/// Time between two looks at the thread's own clock, which is a system call.
+const LOOK_NS: u64 = 20 * NS_PER_MS;
 
 /// What all threads look at. It is written when something begins or ends, never per request.
 #[derive(Debug, Default)]
@@ -118,10 +118,10 @@ impl Worker {
 
     /// Serves until it shall stop.
     pub fn run(mut self) -> io::Result<()> {
-        let mut turns = 0;
+        let mut looked_ns = 0;
         while !self.orders.stop.load(Relaxed) {
             let count = self.poller.wait(TURN_NS, false)?;
-            self.stall();
+            let now_ns = self.stall();
             for index in 0..count {
                 let ready = self.poller.ready(index);
                 if ready.token == INBOX {
@@ -131,9 +131,8 @@ impl Worker {
                 }
             }
             self.desk.requests.store(self.answerer.answered(), Relaxed);
-            turns += 1;
-            if count == 0 || turns >= TURNS_PER_LOOK {
-                turns = 0;
+            if now_ns >= looked_ns + LOOK_NS {
+                looked_ns = now_ns;
                 self.desk.cpu_ns.store(thread_cpu_ns(), Relaxed);
             }
         }
@@ -141,14 +140,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Does nothing while it is told to.
-    fn stall(&self) {
+    /// Does nothing while it is told to; the time after that.
+    fn stall(&self) -> u64 {
         loop {
             let now_ns = now_ns();
             let until_ns = self.orders.stall_until_ns.load(Relaxed);
             let inside = self.orders.stall_from_ns.load(Relaxed) <= now_ns && now_ns < until_ns;
             if !inside || self.orders.stop.load(Relaxed) {
-                return;
+                return now_ns;
             }
             std::thread::sleep(Duration::from_nanos((until_ns - now_ns).min(TURN_NS)));
         }

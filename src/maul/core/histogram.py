@@ -18,6 +18,7 @@ class LatencyKind(StrEnum):
     SERVICE = "service"  # send to end: what the target took
     FIRST_BYTE = "first_byte"  # send to first byte of the answer
     LAG = "lag"  # due to send: how late the generator was, or how long it had to queue
+    SCHEDULE = "schedule"  # due to noticed: how late the generator was, whatever the target did
     CONNECT = "connect"  # begin of a new connection to TCP connected
     TLS = "tls"  # TCP connected to TLS agreed
     SEND = "send"  # connection ready to last byte of the request handed over

@@ -71,6 +71,7 @@ impl Shard {
         let exposed = sent > flight.sent_before && flight.may_take_effect();
         let outcome = outcome_of(flight.op, class, exposed);
         let answered = exchange.answer.status != 0;
+        let noticed_ns = flight.noticed_ns;
         let record = OperationRecord {
             due_ns: flight.due_ns,
             start_ns: flight.start_ns,
@@ -116,7 +117,7 @@ impl Shard {
             Outcome::Fail => Counter::Fail,
             Outcome::Unknown | Outcome::Dropped => Counter::Unknown,
         });
-        self.keep(&record);
+        self.keep(&record, noticed_ns);
         self.feed
             .freed(end_ns, !answered && class != ErrorClass::Timeout);
     }
@@ -138,7 +139,7 @@ impl Shard {
             self.ephemeral.created(flight.key, false);
         }
         self.counters.count(Counter::Dropped);
-        self.keep(&OperationRecord {
+        let record = OperationRecord {
             due_ns: waiting.due_ns,
             start_ns: 0,
             connected_ns: 0,
@@ -160,7 +161,8 @@ impl Shard {
             exchanges: 0,
             item: 0,
             nth_on_connection: 0,
-        });
+        };
+        self.keep(&record, waiting.noticed_ns);
         self.feed.freed(now_ns, false);
     }
 
@@ -171,10 +173,10 @@ impl Shard {
     }
 
     /// Counts and records an operation that is over.
-    fn keep(&mut self, record: &OperationRecord) {
+    fn keep(&mut self, record: &OperationRecord, noticed_ns: u64) {
         self.counters.errors[record.error_class.slot()] +=
             u64::from(record.error_class != ErrorClass::None);
-        self.tally.record(record);
+        self.tally.record(record, noticed_ns);
         if self.plan.record_operations {
             record.write_to(&mut self.records);
         }

@@ -19,6 +19,7 @@ impl Shard {
         let mut flight = Flight {
             op: waiting.op,
             due_ns: waiting.due_ns,
+            noticed_ns: waiting.noticed_ns,
             ..Flight::NONE
         };
         let number = waiting.number;

@@ -73,6 +73,12 @@ fn latency_counts_from_the_due_time_when_the_server_stalls() {
     assert!(latency.percentile(99.0) > 900 * MS);
     assert!(ended.histogram("service").percentile(90.0) < 100 * MS);
     assert!(ended.histogram("lag").max() > 900 * MS);
+    let schedule = ended.histogram("schedule");
+    assert_eq!(schedule.count(), 150);
+    assert!(
+        schedule.percentile(90.0) < 50 * MS,
+        "the generator was not late: the server was"
+    );
     assert!(ended.get(Counter::Late) >= 85);
 }
 
