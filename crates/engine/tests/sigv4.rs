@@ -33,12 +33,20 @@ fn signs_like_others() {
         let (mut path, mut query) = (Vec::new(), Vec::new());
         encode_path(text(case, "path").as_bytes(), &mut path);
         write_query(&mut pairs(case, "query"), &mut query);
+        let headers: Vec<(String, &str)> = pairs(case, "headers")
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        let headers: Vec<(&str, &[u8])> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
         let request = Request {
             method: text(case, "method"),
             path: &path,
             query: &query,
             host: text(case, "host"),
-            headers: &pairs(case, "headers"),
+            headers: &headers,
             payload: text(case, "payload"),
             unix_s: case["unix_s"].as_u64().unwrap(),
         };

@@ -213,7 +213,7 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
     if !matches!(s3.payload, PayloadMode::Unsigned | PayloadMode::Signed)
         || s3.addressing == Addressing::Virtual
         || s3.checksum.is_some()
-        || s3.encryption != Encryption::None
+        || s3.encryption == Encryption::SseC
     {
         missing("s3");
     }

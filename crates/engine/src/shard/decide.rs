@@ -11,7 +11,7 @@ use crate::flight::{completion, Exchange, Flight, Step, Upload, Waiting};
 use crate::operation::{Key, Op, Region};
 use crate::plan::{DeleteFrom, Plan};
 use crate::status::Counter;
-use crate::wire::request::{Ask, BodyRange, Payload, Resource};
+use crate::wire::request::{Ask, BodyRange, Payload, Resource, Role};
 
 impl Shard {
     /// Decides what an arrival does: on which key, which version, how large.
@@ -134,8 +134,11 @@ impl Shard {
         let mut ask = Ask {
             method,
             endpoint,
+            role: role(flight),
             resource,
             query,
+            headers: &[],
+            presigned: false,
             payload,
             unix_s,
         };
@@ -167,6 +170,17 @@ fn method_and_resource(flight: &Flight, fixed: bool) -> (&'static str, Resource)
         (Op::Multipart, _) => ("POST", object),
         // refused when the plan is read
         _ => ("HEAD", read),
+    }
+}
+
+/// What the request of the present step is to the store.
+fn role(flight: &Flight) -> Role {
+    match (flight.op, flight.step) {
+        (Op::Get | Op::Head, _) => Role::Read,
+        (Op::Put, _) => Role::Put,
+        (_, Step::Create) => Role::Create,
+        (_, Step::Part(_)) => Role::Part,
+        _ => Role::Other,
     }
 }
 

@@ -3,8 +3,8 @@
 use super::conn::Source;
 use crate::body::{self, BodyId, BLOCK_BYTES};
 use crate::operation::Key;
-use crate::plan::{PayloadMode, Plan};
-use crate::sigv4::{self, Signer, EMPTY_PAYLOAD, UNSIGNED_PAYLOAD};
+use crate::plan::{Encryption, PayloadMode, Plan};
+use crate::sigv4::{self, Signer, EMPTY_PAYLOAD, HEADERS_MAX, UNSIGNED_PAYLOAD};
 
 /// What a request acts upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,28 @@ pub enum Payload<'a> {
     Bytes(&'a [u8]),
 }
 
+/// What a request is to the store: decides which encryption and checksum headers it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Writes a whole object (PutObject).
+    Put,
+    /// Begins an upload (CreateMultipartUpload).
+    Create,
+    /// Sends a part (UploadPart).
+    Part,
+    /// Copies an object (CopyObject).
+    Copy,
+    /// Copies a part (UploadPartCopy).
+    CopyPart,
+    /// Reads an object's bytes or its head (GetObject, HeadObject).
+    Read,
+    /// Anything else.
+    Other,
+}
+
+/// How long a presigned URL stays good, seconds. Each is used once, and at once.
+const PRESIGNED_EXPIRES_S: u32 = 300;
+
 /// One request, before it is encoded.
 #[derive(Debug)]
 pub struct Ask<'a, 'q> {
@@ -46,10 +68,16 @@ pub struct Ask<'a, 'q> {
     pub method: &'static str,
     /// Index of the endpoint.
     pub endpoint: usize,
+    /// What it is to the store.
+    pub role: Role,
     /// What it acts upon.
     pub resource: Resource,
     /// Query parameters, not encoded.
     pub query: &'q mut [(&'a str, &'a str)],
+    /// Further headers (name in small letters, value), in any order; they are signed.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The signature is in the query, as whoever is handed a URL sends it: nothing else about the body is signed.
+    pub presigned: bool,
     /// The body.
     pub payload: Payload<'a>,
     /// Unix time, seconds.
@@ -123,6 +151,7 @@ impl Source for Outgoing {
 pub struct Encoder {
     signer: Option<Signer>,
     sign_payload: bool,
+    encryption: Encryption,
     bucket_path: Vec<u8>,
     fixed_path: Vec<u8>,
     prefix: Vec<u8>,
@@ -156,6 +185,7 @@ impl Encoder {
         Self {
             signer,
             sign_payload: plan.s3.payload == PayloadMode::Signed,
+            encryption: plan.s3.encryption,
             bucket_path,
             fixed_path,
             prefix: plan.s3.prefix.as_bytes().to_vec(),
@@ -178,33 +208,47 @@ impl Encoder {
             sigv4::write_query(ask.query, &mut self.query);
         }
         out.clear();
-        let host = &self.hosts[ask.endpoint];
+        let headers = headers_of(ask, self.encryption);
+        let digest = digest_of(&ask.payload, self.sign_payload && !ask.presigned);
+        let request = sigv4::Request {
+            method: ask.method,
+            path: &self.path,
+            query: &self.query,
+            host: &self.hosts[ask.endpoint],
+            headers: headers.as_slice(),
+            payload: digest.as_str(),
+            unix_s: ask.unix_s,
+        };
         let head = &mut out.head;
-        head.extend_from_slice(ask.method.as_bytes());
-        head.push(b' ');
-        head.extend_from_slice(&self.path);
-        if !self.query.is_empty() {
-            head.push(b'?');
-            head.extend_from_slice(&self.query);
+        for part in [request.method.as_bytes(), b" ", request.path] {
+            head.extend_from_slice(part);
         }
-        head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-        head.extend_from_slice(host.as_bytes());
-        head.extend_from_slice(b"\r\nuser-agent: maul\r\n");
+        match &mut self.signer {
+            Some(signer) if ask.presigned => {
+                head.push(b'?');
+                signer.presign(&request, PRESIGNED_EXPIRES_S, head);
+            }
+            _ if request.query.is_empty() => {}
+            _ => {
+                head.push(b'?');
+                head.extend_from_slice(request.query);
+            }
+        }
+        for part in [
+            b" HTTP/1.1\r\nhost: ",
+            request.host.as_bytes(),
+            b"\r\nuser-agent: maul\r\n",
+        ] {
+            head.extend_from_slice(part);
+        }
         write_length(&ask.payload, head);
-        if let Some(signer) = &mut self.signer {
-            let digest = digest_of(&ask.payload, self.sign_payload);
-            signer.sign(
-                &sigv4::Request {
-                    method: ask.method,
-                    path: &self.path,
-                    query: &self.query,
-                    host,
-                    headers: &[],
-                    payload: digest.as_str(),
-                    unix_s: ask.unix_s,
-                },
-                head,
-            );
+        for (name, value) in request.headers {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        }
+        if let Some(signer) = self.signer.as_mut().filter(|_| !ask.presigned) {
+            signer.sign(&request, head);
         }
         head.extend_from_slice(b"\r\n");
         match ask.payload {
@@ -230,6 +274,39 @@ impl Encoder {
             }
         }
     }
+}
+
+/// The further headers of one request.
+struct Headers<'a> {
+    list: [(&'a str, &'a [u8]); HEADERS_MAX],
+    count: usize,
+}
+
+impl<'a> Headers<'a> {
+    fn push(&mut self, name: &'a str, value: &'a [u8]) {
+        self.list[self.count] = (name, value);
+        self.count += 1;
+    }
+
+    fn as_slice(&self) -> &[(&'a str, &'a [u8])] {
+        &self.list[..self.count]
+    }
+}
+
+/// What the caller asks for, and what the plan adds.
+fn headers_of<'a>(ask: &Ask<'a, '_>, encryption: Encryption) -> Headers<'a> {
+    let mut headers = Headers {
+        list: [("", b""); HEADERS_MAX],
+        count: 0,
+    };
+    for (name, value) in ask.headers {
+        headers.push(name, value);
+    }
+    let writes = matches!(ask.role, Role::Put | Role::Create | Role::Copy);
+    if encryption == Encryption::SseS3 && writes {
+        headers.push("x-amz-server-side-encryption", b"AES256");
+    }
+    headers
 }
 
 enum Digest {
@@ -269,22 +346,8 @@ fn write_length(payload: &Payload<'_>, head: &mut Vec<u8>) {
         Payload::Blocks(range) => range.end - range.start,
     };
     head.extend_from_slice(b"content-length: ");
-    write_number(length, head);
+    sigv4::write_number(length, head);
     head.extend_from_slice(b"\r\n");
-}
-
-fn write_number(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
 }
 
 #[cfg(test)]
@@ -322,8 +385,11 @@ mod tests {
         let mut ask = Ask {
             method: "PUT",
             endpoint: 0,
+            role: Role::Put,
             resource,
             query,
+            headers: &[],
+            presigned: false,
             payload,
             unix_s: 1_700_000_000,
         };
