@@ -35,6 +35,10 @@ class _Status(TypedDict):
     in_flight_seconds: float
     backlog: int
     connections: int
+    opened: int
+    resumed: int
+    ports_exhausted: int
+    descriptors_exhausted: int
     bytes_sent: int
     bytes_received: int
     cpu_seconds: float

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 /// Longest time that `join` accepts, seconds.
 const JOIN_S_MAX: f64 = 1e6;
 
-const COUNTERS: [(&str, Counter); 15] = [
+const COUNTERS: [(&str, Counter); 19] = [
     ("offered", Counter::Offered),
     ("started", Counter::Started),
     ("completed", Counter::Completed),
@@ -24,6 +24,10 @@ const COUNTERS: [(&str, Counter); 15] = [
     ("in_flight", Counter::InFlight),
     ("backlog", Counter::Backlog),
     ("connections", Counter::Connections),
+    ("opened", Counter::Opened),
+    ("resumed", Counter::Resumed),
+    ("ports_exhausted", Counter::PortsExhausted),
+    ("descriptors_exhausted", Counter::DescriptorsExhausted),
     ("bytes_sent", Counter::BytesSent),
     ("bytes_received", Counter::BytesReceived),
     ("records_lost", Counter::RecordsLost),

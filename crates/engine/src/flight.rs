@@ -1,7 +1,7 @@
 //! An operation under way: a state machine over one or several exchanges of request and answer. Pure; the shard acts.
 
 use crate::answer::Answer;
-use crate::operation::{ErrorClass, Key, Op};
+use crate::operation::{ErrorClass, Key, Op, FLAG_NEW_CONNECTION, FLAG_RESUMED};
 use crate::outcome;
 use crate::wire::http1::Parser;
 use crate::wire::request::Outgoing;
@@ -68,6 +68,10 @@ pub struct Flight {
     pub first_byte_ns: u64,
     /// It is the first operation of its connection.
     pub on_new_connection: bool,
+    /// The TLS session of that connection was resumed.
+    pub resumed: bool,
+    /// Which request of its connection its first one was, counted from 1; 0 before.
+    pub nth_on_connection: u32,
     /// Requests so far.
     pub exchanges: u8,
     /// Which exchange is under way.
@@ -92,10 +96,23 @@ impl Flight {
         sent_ns: 0,
         first_byte_ns: 0,
         on_new_connection: false,
+        resumed: false,
+        nth_on_connection: 0,
         exchanges: 0,
         step: Step::Single,
         sent_before: 0,
     };
+
+    /// The flags of its record.
+    pub fn flags(&self) -> u8 {
+        [
+            (self.on_new_connection, FLAG_NEW_CONNECTION),
+            (self.resumed, FLAG_RESUMED),
+        ]
+        .iter()
+        .map(|(holds, flag)| u8::from(*holds) * flag)
+        .sum()
+    }
 
     /// Whether the present exchange can make the operation take effect: of an upload, only its completion.
     pub fn may_take_effect(&self) -> bool {

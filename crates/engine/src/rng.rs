@@ -24,6 +24,12 @@ pub enum Purpose {
     TinyBody = 6,
     /// Which endpoint.
     Endpoint = 7,
+    /// Whether a TLS connection may resume a session.
+    Resumption = 20,
+    /// Whether a read is slow on purpose.
+    SlowReader = 21,
+    /// Whether a write is slow on purpose.
+    SlowWriter = 22,
 }
 
 /// The finalizer of SplitMix64: a bijection on 64 bits in which every input bit sways every output

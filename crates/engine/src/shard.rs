@@ -22,7 +22,7 @@ use crate::sizes::Sizes;
 use crate::status::{Counter, Counters, Order, Shared};
 use crate::tally::Tally;
 use crate::wire::request::Encoder;
-use crate::wire::{Target, Wire};
+use crate::wire::{Chance, Target, Wire};
 use feed::Feed;
 use slots::{Slots, State};
 
@@ -65,6 +65,8 @@ pub struct Shard {
     uploads: u64,
     connecting: Calendar,
     requesting: Calendar,
+    /// Connections whose last answer is whole; the server closes them first.
+    leaving: Calendar,
     connect_ns: u64,
     request_ns: u64,
     late_ns: u64,
@@ -98,9 +100,11 @@ impl Shard {
         let connections = own(limits.connections);
         let in_flight = own(limits.in_flight).min(connections);
         let limit_ns = (limits.seconds * NS_PER_S as f64) as u64;
+        let resumption = plan.connections.resumption;
+        let chance = Chance::new(plan.seed, resumption, seat.index, seat.count);
         Ok(Self {
             seat,
-            wire: Wire::new(targets)?,
+            wire: Wire::new(targets, chance, clock)?,
             slots: Slots::new(
                 plan.endpoints.len(),
                 usize::try_from(connections).unwrap_or(usize::MAX),
@@ -120,6 +124,7 @@ impl Shard {
             uploads: 0,
             connecting: Calendar::default(),
             requesting: Calendar::default(),
+            leaving: Calendar::default(),
             connect_ns: plan.timeouts.connect_ms * NS_PER_MS,
             request_ns: plan.timeouts.request_ms * NS_PER_MS,
             late_ns: (plan.late_ms * NS_PER_MS as f64) as u64,
@@ -228,8 +233,10 @@ impl Shard {
             .map_or(u64::MAX, |waiting| waiting.due_ns + self.request_ns + 1);
         let connect_ns = self.connecting.next_ns().unwrap_or(u64::MAX);
         let request_ns = self.requesting.next_ns().unwrap_or(u64::MAX);
+        let leave_ns = self.leaving.next_ns().unwrap_or(u64::MAX);
         let other_ns = drop_ns
             .min(connect_ns)
+            .min(leave_ns)
             .min(request_ns)
             .min(now_ns + TURN_NS_MAX);
         (pace_ns.min(other_ns), pace_ns <= other_ns)
@@ -299,6 +306,9 @@ impl Shard {
         while let Some(number) = self.requesting.expired(now_ns) {
             self.time_out(number, now_ns);
         }
+        while let Some(number) = self.leaving.expired(now_ns) {
+            self.close(number);
+        }
     }
 
     fn time_out(&mut self, number: u32, now_ns: u64) {
@@ -321,7 +331,7 @@ impl Shard {
         for number in 0..self.slots.len() {
             match self.slots.get(number).state {
                 State::Vacant => {}
-                State::Idle => self.close(number),
+                State::Idle | State::Leaving => self.close(number),
                 State::Connecting | State::Busy => {
                     self.end_broken(
                         number,

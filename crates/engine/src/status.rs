@@ -43,6 +43,14 @@ pub enum Counter {
     Backlog,
     /// Gauge: open connections.
     Connections,
+    /// Connections that stood, TLS and all.
+    Opened,
+    /// Of these: resumed an earlier TLS session.
+    Resumed,
+    /// Connections that failed because no local port was left: the generator's limit.
+    PortsExhausted,
+    /// Connections that failed because no descriptor was left: the generator's limit.
+    DescriptorsExhausted,
     /// Bytes handed to the kernel.
     BytesSent,
     /// Bytes taken from the kernel.

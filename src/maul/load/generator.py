@@ -39,6 +39,10 @@ class GeneratorStatus:
     in_flight_seconds: float = 0.0  # the integral of in_flight: its growth over a stretch of time is the mean there
     backlog: int = 0  # due, waiting for a connection or for a ceiling
     connections: int = 0
+    opened: int = 0  # connections that stood, TLS and all
+    resumed: int = 0  # of these: continued an earlier TLS session
+    ports_exhausted: int = 0  # connections that failed for want of a local port: the generator's limit
+    descriptors_exhausted: int = 0  # the same for want of a file descriptor
     bytes_sent: int = 0  # on the wire, above TCP
     bytes_received: int = 0
     cpu_seconds: float = 0.0

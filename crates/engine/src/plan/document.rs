@@ -227,18 +227,8 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
     if !plain {
         missing("arrivals");
     }
-    if plan.connections.requests_each.is_some() || plan.connections.resumption < 1.0 {
-        missing("connections");
-    }
     if plan.slow.is_some() {
         missing("slow");
-    }
-    if plan
-        .endpoints
-        .iter()
-        .any(|endpoint| endpoint.address.is_some())
-    {
-        missing("endpoints");
     }
     if plan.slowest > 0 {
         missing("slowest");

@@ -6,9 +6,7 @@ use super::slots::Slot;
 use super::Shard;
 use crate::clock::{thread_cpu_ns, NS_PER_S};
 use crate::flight::Step;
-use crate::operation::{
-    ErrorClass, Op, OperationRecord, Outcome, FLAG_NEW_CONNECTION, OPERATION_RECORD_BYTES,
-};
+use crate::operation::{ErrorClass, Op, OperationRecord, Outcome, OPERATION_RECORD_BYTES};
 use crate::outcome::outcome_of;
 use crate::status::{lock, Counter};
 
@@ -97,15 +95,11 @@ impl Shard {
             error_class: class,
             endpoint: *endpoint as u8,
             shard: self.seat.index as u8,
-            flags: if flight.on_new_connection {
-                FLAG_NEW_CONNECTION
-            } else {
-                0
-            },
+            flags: flight.flags(),
             tenant: self.plan.tenant,
             exchanges: flight.exchanges,
             item: 0,
-            nth_on_connection: 0,
+            nth_on_connection: flight.nth_on_connection,
         };
         if flight.creates {
             let key = flight.key;

@@ -79,8 +79,13 @@ impl Shard {
             flight,
             exchange,
             endpoint,
+            is_last,
+            connection,
             ..
         } = self.slots.get(number);
+        let before = connection.as_ref().map_or(0, |open| open.requests);
+        let allowed = plan.connections.requests_each.unwrap_or(u64::MAX);
+        *is_last = u64::from(before) + 1 >= allowed;
         let Exchange {
             outgoing,
             upload,
@@ -140,6 +145,7 @@ impl Shard {
             headers: &[],
             presigned: false,
             payload,
+            closes: *is_last,
             unix_s,
         };
         self.encoder.encode(&mut ask, outgoing);

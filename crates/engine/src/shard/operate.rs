@@ -2,11 +2,39 @@
 
 use super::slots::{Place, Slot, State};
 use super::Shard;
+use crate::clock::NS_PER_MS;
 use crate::flight::{after_answer, Exchange, Flight, Next, Step};
 use crate::operation::ErrorClass;
 use crate::status::Counter;
 use crate::wire::http1::Progress;
-use crate::wire::{Failure, Ready, Received, Sent};
+use crate::wire::{Failure, Lack, Ready, Received, Sent};
+
+/// A server that says `connection: close` gets this long to do so, so that the waiting time of the closed connection
+/// (TIME_WAIT) is its own, as HTTP wants it, and not spent on our local ports.
+const LEAVE_NS: u64 = 50 * NS_PER_MS;
+
+/// What becomes of a connection after a whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// It is good for another request.
+    Keep,
+    /// The server closes it.
+    Leave,
+    /// We close it.
+    Close,
+}
+
+impl Then {
+    /// `sound`: request and answer went over it whole, and nothing else. `keep_alive`: the server would take another
+    /// request. `is_last`: we do not want to send one.
+    fn of(sound: bool, keep_alive: bool, is_last: bool) -> Self {
+        match (sound, keep_alive) {
+            (true, false) => Self::Leave,
+            (true, true) if !is_last => Self::Keep,
+            _ => Self::Close,
+        }
+    }
+}
 
 impl Shard {
     /// Starts an operation at its place.
@@ -38,16 +66,30 @@ impl Shard {
                 self.slots.get(number).connection = Some(connection);
                 self.connecting.set(number, now_ns + self.connect_ns);
             }
-            Err(failure) => self.end_broken(number, failure.class, now_ns, &failure.cause),
+            Err(failure) => self.end_unconnected(number, &failure, now_ns),
         }
+    }
+
+    /// Ends an operation whose connection never stood.
+    fn end_unconnected(&mut self, number: u32, failure: &Failure, now_ns: u64) {
+        match failure.lack() {
+            Some(Lack::Ports) => self.counters.count(Counter::PortsExhausted),
+            Some(Lack::Descriptors) => self.counters.count(Counter::DescriptorsExhausted),
+            None => {}
+        }
+        self.end_broken(number, failure.class, now_ns, &failure.cause);
     }
 
     /// Begins to send the prepared request on the open connection of its slot.
     fn transmit(&mut self, number: u32) {
         let slot = self.slots.get(number);
         slot.state = State::Busy;
-        if let Some(connection) = &slot.connection {
+        if let Some(connection) = &mut slot.connection {
+            connection.requests = connection.requests.saturating_add(1);
             slot.flight.sent_before = connection.bytes_sent;
+            if slot.flight.nth_on_connection == 0 {
+                slot.flight.nth_on_connection = connection.requests;
+            }
         }
         self.send(number);
     }
@@ -87,6 +129,7 @@ impl Shard {
         match self.slots.get(number).state {
             State::Vacant => {}
             State::Idle => self.listen(number),
+            State::Leaving => self.see_off(number),
             State::Connecting => self.establish(number),
             State::Busy => {
                 if ready.writable && !self.slots.get(number).exchange.sent_all {
@@ -103,6 +146,7 @@ impl Shard {
     fn establish(&mut self, number: u32) {
         let Slot {
             connection: Some(connection),
+            flight,
             ..
         } = self.slots.get(number)
         else {
@@ -110,6 +154,13 @@ impl Shard {
         };
         let (sent, received) = (connection.bytes_sent, connection.bytes_received);
         let established = connection.establish(&mut self.wire);
+        // Of an operation of several exchanges, the parts are those of its first.
+        if flight.exchanges == 1 {
+            flight.connected_ns = connection.connected_ns;
+            flight.secured_ns = connection.secured_ns;
+            flight.resumed = connection.is_resumed();
+        }
+        let resumed = connection.is_resumed();
         let (sent, received) = (
             connection.bytes_sent - sent,
             connection.bytes_received - received,
@@ -120,11 +171,13 @@ impl Shard {
             Ok(false) => {}
             Ok(true) => {
                 self.connecting.clear(number);
+                self.counters.count(Counter::Opened);
+                self.counters.add(Counter::Resumed, u64::from(resumed));
                 self.transmit(number);
             }
             Err(failure) => {
                 let now_ns = self.clock.now_ns();
-                self.end_broken(number, failure.class, now_ns, &failure.cause);
+                self.end_unconnected(number, &failure, now_ns);
             }
         }
     }
@@ -148,6 +201,17 @@ impl Shard {
         }
     }
 
+    /// Something happened on a connection that the server is about to close.
+    fn see_off(&mut self, number: u32) {
+        let gone = match &mut self.slots.get(number).connection {
+            Some(connection) => connection.is_gone(&mut self.wire),
+            None => true,
+        };
+        if gone {
+            self.close(number);
+        }
+    }
+
     /// Takes what came for a request. `broken`: sending failed, nothing more will come after this.
     fn receive(&mut self, number: u32, broken: Option<Failure>) {
         let clock = self.clock;
@@ -155,6 +219,7 @@ impl Shard {
             connection: Some(connection),
             exchange,
             flight,
+            is_last,
             ..
         } = self.slots.get(number)
         else {
@@ -189,16 +254,19 @@ impl Shard {
         if at_ns == 0 && !open {
             at_ns = clock.now_ns();
         }
-        let sent_all = *sent_all;
+        let (sent_all, is_last) = (*sent_all, *is_last);
         match progress {
             Err(malformed) => self.end_broken(number, ErrorClass::Protocol, at_ns, &malformed),
             Ok(Progress::Done { surplus }) => {
-                let reusable = open && surplus == 0 && sent_all && parser.keep_alive();
-                self.answered(number, reusable, at_ns);
+                let sound = open && surplus == 0 && sent_all;
+                let then = Then::of(sound, parser.keep_alive(), is_last);
+                self.answered(number, then, at_ns);
             }
             Ok(Progress::More) if open => {}
             Ok(Progress::More) => match (received, broken) {
-                (Ok(Received::End), _) if parser.finish() => self.answered(number, false, at_ns),
+                (Ok(Received::End), _) if parser.finish() => {
+                    self.answered(number, Then::Close, at_ns);
+                }
                 (_, Some(failure)) | (Err(failure), None) => {
                     self.end_broken(number, failure.class, at_ns, &failure.cause);
                 }
@@ -213,7 +281,7 @@ impl Shard {
     }
 
     /// The answer to the present exchange is whole.
-    fn answered(&mut self, number: u32, reusable: bool, at_ns: u64) {
+    fn answered(&mut self, number: u32, then: Then, at_ns: u64) {
         let parts = self.plan.multipart.map_or(0, |multipart| multipart.parts);
         let Slot {
             flight, exchange, ..
@@ -226,49 +294,51 @@ impl Shard {
         match next {
             Next::Finish(class) => {
                 self.conclude_answered(number, class, at_ns);
-                self.release(number, reusable);
+                self.release(number, then);
             }
-            Next::Nothing => self.release(number, reusable),
-            Next::Send(step) => self.go_on(number, step, reusable),
+            Next::Nothing => self.release(number, then),
+            Next::Send(step) => self.go_on(number, step, then),
             Next::FinishAndAbort(class) => {
                 self.conclude_answered(number, class, at_ns);
-                if reusable {
-                    self.go_on(number, Step::Abort, true);
-                } else {
-                    self.release(number, false);
-                }
+                self.go_on(number, Step::Abort, then);
             }
         }
     }
 
     /// Sends the request of the next step, on a new connection if need be.
-    fn go_on(&mut self, number: u32, step: Step, reusable: bool) {
+    fn go_on(&mut self, number: u32, step: Step, then: Then) {
         self.slots.get(number).flight.step = step;
+        if then != Then::Keep {
+            if let Some(connection) = self.slots.reconnect(number) {
+                self.wire.close(connection);
+            }
+        }
         self.prepare(number);
         let now_ns = self.clock.now_ns();
         self.requesting.set(number, now_ns + self.request_ns);
-        if reusable {
+        if then == Then::Keep {
             return self.transmit(number);
-        }
-        if let Some(connection) = self.slots.reconnect(number) {
-            self.wire.close(connection);
         }
         let endpoint = self.slots.get(number).endpoint;
         self.connect(number, endpoint, now_ns);
     }
 
-    fn release(&mut self, number: u32, reusable: bool) {
+    fn release(&mut self, number: u32, then: Then) {
         self.requesting.clear(number);
-        if reusable {
-            self.slots.rest(number);
-        } else {
-            self.close(number);
+        match then {
+            Then::Keep => self.slots.rest(number),
+            Then::Leave => {
+                self.slots.leave(number);
+                self.leaving.set(number, self.clock.now_ns() + LEAVE_NS);
+            }
+            Then::Close => self.close(number),
         }
     }
 
     pub(super) fn close(&mut self, number: u32) {
         self.connecting.clear(number);
         self.requesting.clear(number);
+        self.leaving.clear(number);
         if let Some(connection) = self.slots.vacate(number) {
             self.wire.close(connection);
         }

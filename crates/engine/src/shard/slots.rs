@@ -14,6 +14,8 @@ pub enum State {
     Busy,
     /// Connected, nothing to do.
     Idle,
+    /// Connected, done with: the server said that it closes.
+    Leaving,
 }
 
 /// Room for one connection and the operation on it.
@@ -23,6 +25,8 @@ pub struct Slot {
     pub state: State,
     /// Index of its endpoint.
     pub endpoint: usize,
+    /// The present request is the last of its connection.
+    pub is_last: bool,
     /// There unless the slot is vacant.
     pub connection: Option<Connection>,
     /// The operation; meaningless when vacant or idle.
@@ -133,6 +137,7 @@ impl Slots {
         self.list.push(Slot {
             state: State::Vacant,
             endpoint: 0,
+            is_last: false,
             connection: None,
             flight: Flight::NONE,
             exchange: Exchange::default(),
@@ -191,11 +196,18 @@ impl Slots {
         slot.idle_place = idle_place;
     }
 
+    /// The operation is over, and the server is about to close the connection.
+    pub fn leave(&mut self, number: u32) {
+        self.occupied -= 1;
+        self.get(number).state = State::Leaving;
+    }
+
     /// The connection is gone or must go.
     pub fn vacate(&mut self, number: u32) -> Option<Connection> {
         match self.get(number).state {
             State::Vacant => return None,
             State::Idle => self.leave_idle(number),
+            State::Leaving => {}
             State::Connecting | State::Busy => self.occupied -= 1,
         }
         self.vacant.push(number);

@@ -62,6 +62,12 @@ pub struct Connection {
     pub bytes_sent: u64,
     /// Bytes taken from the kernel.
     pub bytes_received: u64,
+    /// Requests begun on it.
+    pub requests: u32,
+    /// When TCP was connected, Unix nanoseconds; 0 before.
+    pub connected_ns: u64,
+    /// When TLS was agreed, Unix nanoseconds; 0 before, and without TLS.
+    pub secured_ns: u64,
 }
 
 impl Connection {
@@ -97,7 +103,17 @@ impl Connection {
             incoming: None,
             bytes_sent: 0,
             bytes_received: 0,
+            requests: 0,
+            connected_ns: 0,
+            secured_ns: 0,
         })
+    }
+
+    /// Its TLS session is the continuation of an earlier one.
+    pub fn is_resumed(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.is_resumed())
     }
 
     /// True when requests may be sent.
@@ -120,14 +136,18 @@ impl Connection {
                 Err(Errno::NOTCONN) => return Ok(false),
                 Err(errno) => return Err(Failure::connecting(errno)),
             }
+            self.connected_ns = wire.clock.now_ns();
             self.stage = if self.session.is_some() {
                 Stage::Handshaking
             } else {
                 Stage::Open
             };
         }
-        if self.stage == Stage::Handshaking && !self.shake_hands(wire)? {
-            return Ok(false);
+        if self.stage == Stage::Handshaking {
+            if !self.shake_hands(wire)? {
+                return Ok(false);
+            }
+            self.secured_ns = wire.clock.now_ns();
         }
         self.want(&wire.poller, Interest::Read)?;
         Ok(true)
@@ -246,6 +266,18 @@ impl Connection {
             }
         }
         Ok(Received::Open)
+    }
+
+    /// Throws away what still comes on a connection that is done with; true when the server has closed it.
+    pub fn is_gone(&mut self, wire: &mut Wire) -> bool {
+        for _ in 0..PORTIONS_PER_TURN {
+            match read(&self.socket, &mut wire.scratch) {
+                Ok(None) => return false,
+                Ok(Some(0)) | Err(_) => return true,
+                Ok(Some(count)) => self.bytes_received += count as u64,
+            }
+        }
+        false
     }
 
     fn receive_tls(

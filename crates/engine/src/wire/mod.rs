@@ -6,6 +6,7 @@ pub mod conn;
 pub mod http1;
 pub mod poller;
 pub mod request;
+pub mod sessions;
 pub mod tls;
 
 use std::fmt;
@@ -15,11 +16,13 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use crate::clock::Clock;
 use crate::operation::ErrorClass;
 use crate::plan::Endpoint;
 use buffer::Pool;
 pub use conn::{Connection, Received, Sent, Source};
 pub use poller::{Poller, Ready};
+pub use sessions::Chance;
 
 /// What went wrong with a connection; the text is made only when somebody asks for it.
 #[derive(Clone, Debug)]
@@ -35,9 +38,45 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Os(errno) => write!(f, "{}", io::Error::from(*errno)),
+            Self::Os(errno) => {
+                write!(f, "{}", io::Error::from(*errno))?;
+                f.write_str(Lack::of(*errno).map_or("", Lack::advice))
+            }
             Self::Tls(error) => write!(f, "{error}"),
             Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What this machine has run out of: the limit of the generator, not of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// No local port is free for this target.
+    Ports,
+    /// No file descriptor is free.
+    Descriptors,
+}
+
+impl Lack {
+    /// What an error of the kernel says about it.
+    #[must_use]
+    pub fn of(errno: Errno) -> Option<Self> {
+        match errno {
+            Errno::ADDRNOTAVAIL => Some(Self::Ports),
+            Errno::MFILE | Errno::NFILE => Some(Self::Descriptors),
+            _ => None,
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Ports => {
+                ": EADDRNOTAVAIL, the generator has no local port left for this target (closed connections keep theirs \
+                 for a minute); widen net.ipv4.ip_local_port_range, name more endpoints, or open fewer connections"
+            }
+            Self::Descriptors => {
+                ": the generator may not open more files; raise its limit (ulimit -n), or lower limits.connections"
+            }
         }
     }
 }
@@ -52,6 +91,15 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What this machine lacked, if that is the reason.
+    #[must_use]
+    pub fn lack(&self) -> Option<Lack> {
+        match self.cause {
+            Cause::Os(errno) => Lack::of(errno),
+            _ => None,
+        }
+    }
+
     pub(crate) fn text(class: ErrorClass, text: &'static str) -> Self {
         Self {
             class,
@@ -84,7 +132,7 @@ impl Failure {
 /// An endpoint as the wire needs it.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its addresses, taken in turn.
+    /// Its addresses, taken in turn; one, when the plan says where to connect to.
     pub addresses: Vec<SocketAddr>,
     /// Trust and name, when it speaks TLS.
     pub tls: Option<tls::Settings>,
@@ -96,15 +144,18 @@ impl Target {
     /// # Errors
     /// A sentence for people.
     pub fn of(endpoint: &Endpoint) -> Result<Self, String> {
-        let addresses: Vec<SocketAddr> = (endpoint.host.as_str(), endpoint.port)
-            .to_socket_addrs()
-            .map_err(|error| {
-                format!(
-                    "endpoint {}: cannot resolve {}: {error}",
-                    endpoint.name, endpoint.host
-                )
-            })?
-            .collect();
+        let addresses: Vec<SocketAddr> = match endpoint.address {
+            Some(address) => vec![SocketAddr::new(address, endpoint.port)],
+            None => (endpoint.host.as_str(), endpoint.port)
+                .to_socket_addrs()
+                .map_err(|error| {
+                    format!(
+                        "endpoint {}: cannot resolve {}: {error}",
+                        endpoint.name, endpoint.host
+                    )
+                })?
+                .collect(),
+        };
         if addresses.is_empty() {
             return Err(format!(
                 "endpoint {}: {} has no address",
@@ -127,9 +178,12 @@ pub struct Wire {
     pool: Pool,
     /// Plain text on its way to or from TLS, or bytes just read.
     scratch: Vec<u8>,
+    clock: Clock,
     targets: Arc<[Target]>,
-    /// One per TLS target, so that sessions resume within the shard and no lock is shared.
-    tls: Vec<Option<Arc<rustls::ClientConfig>>>,
+    /// Of every TLS target: for connections that may not resume a session, and for those that may. Sessions stay
+    /// within the shard, so that no lock is shared.
+    tls: Vec<Option<[Arc<rustls::ClientConfig>; 2]>>,
+    chance: Chance,
     turn: usize,
 }
 
@@ -138,18 +192,23 @@ impl Wire {
     ///
     /// # Errors
     /// When the kernel gives no poller.
-    pub fn new(targets: Arc<[Target]>) -> io::Result<Self> {
+    pub fn new(targets: Arc<[Target]>, chance: Chance, clock: Clock) -> io::Result<Self> {
         let tls = targets
             .iter()
-            .map(|target| target.tls.as_ref().map(tls::Settings::client_config))
+            .map(|target| {
+                let settings = target.tls.as_ref()?;
+                Some(settings.client_configs(chance.exists()))
+            })
             .collect();
         let scratch = vec![0; buffer::BUFFER_BYTES];
         Ok(Self {
             poller: Poller::new()?,
             pool: Pool::default(),
             scratch,
+            clock,
             targets,
             tls,
+            chance,
             turn: 0,
         })
     }
@@ -163,7 +222,10 @@ impl Wire {
         self.turn = self.turn.wrapping_add(1);
         let address = target.addresses[self.turn % target.addresses.len()];
         let session = match (&target.tls, &self.tls[endpoint]) {
-            (Some(settings), Some(config)) => Some(tls::Session::new(config, settings)?),
+            (Some(settings), Some(configs)) => {
+                let config = &configs[usize::from(self.chance.draw())];
+                Some(tls::Session::new(config, settings)?)
+            }
             _ => None,
         };
         Connection::open(&self.poller, address, session, token)

@@ -80,6 +80,8 @@ pub struct Ask<'a, 'q> {
     pub presigned: bool,
     /// The body.
     pub payload: Payload<'a>,
+    /// It is the last request of its connection, and says so.
+    pub closes: bool,
     /// Unix time, seconds.
     pub unix_s: u64,
 }
@@ -241,6 +243,9 @@ impl Encoder {
         ] {
             head.extend_from_slice(part);
         }
+        if ask.closes {
+            head.extend_from_slice(b"connection: close\r\n");
+        }
         write_length(&ask.payload, head);
         for (name, value) in request.headers {
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
@@ -391,6 +396,7 @@ mod tests {
             headers: &[],
             presigned: false,
             payload,
+            closes: false,
             unix_s: 1_700_000_000,
         };
         Encoder::new(&plan(signed)).encode(&mut ask, &mut out);

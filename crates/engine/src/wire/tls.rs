@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 
 use super::buffer::Buffer;
 use super::{Cause, Failure};
@@ -73,8 +73,9 @@ impl Settings {
         })
     }
 
-    /// A configuration with its own session store.
-    pub fn client_config(&self) -> Arc<ClientConfig> {
+    /// Two configurations with a session store of their own: for connections that may not resume a session, and for
+    /// those that may. `keeps`: some connection may.
+    pub fn client_configs(&self, keeps: bool) -> [Arc<ClientConfig>; 2] {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -82,7 +83,12 @@ impl Settings {
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
+        // A session resumes only under the very verifier that it began with: they are copies of one configuration.
+        super::sessions::resumptions(keeps).map(|resumption| {
+            let mut config = config.clone();
+            config.resumption = resumption;
+            Arc::new(config)
+        })
     }
 }
 
@@ -134,6 +140,11 @@ impl Session {
         let tls = UnbufferedClientConnection::new(config.clone(), settings.server_name.clone())
             .map_err(failed)?;
         Ok(Self { tls, closed: false })
+    }
+
+    /// The handshake resumed an earlier session.
+    pub fn is_resumed(&self) -> bool {
+        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Uses up the records in `incoming`: gives plain text to `sink`, appends answers of the protocol to `out`.

@@ -8,6 +8,7 @@ use maul_engine::status::Counter;
 use rustix::net::{bind, getsockname, listen, socket, AddressFamily, SocketType};
 use serde_json::json;
 
+use crate::mini_s3::MiniS3;
 use crate::plans::{open_loop, plan, run, With};
 use crate::server::{dead_url, Server};
 
@@ -176,4 +177,120 @@ fn host_and_signature_are_sent() {
         "{:?}",
         ended.status.examples
     );
+}
+
+/// Answers as a server does that obeys `connection: close`; or one that never closes by itself.
+fn churned(obeys: bool) -> Server {
+    Server::plain(move |peer| {
+        while let Some(request) = peer.request() {
+            if request.header("connection") != Some("close") || !obeys {
+                peer.send(OK);
+                continue;
+            }
+            peer.answer(200, "Connection: close\r\n", b"");
+            return;
+        }
+    })
+}
+
+#[test]
+fn connections_are_closed_after_so_many_requests() {
+    for (each, requests, connections) in [(1, 12, 12), (3, 12, 4), (5, 12, 3)] {
+        for obeys in [true, false] {
+            let server = churned(obeys);
+            let plan = plan(&server.url(), "put", requests)
+                .with("/connections/requests_each", json!(each));
+            let ended = run(&plan);
+            assert_eq!(ended.only(), (O::Ok, C::None));
+            assert_eq!(
+                (server.connections(), ended.get(Counter::Opened)),
+                (connections, connections as u64),
+                "{each} obeyed: {obeys}"
+            );
+            for (place, record) in ended.records.iter().enumerate() {
+                let nth = (place as u32) % each + 1;
+                assert_eq!(record.nth_on_connection, nth);
+                assert_eq!(record.flags, u8::from(nth == 1) * FLAG_NEW_CONNECTION);
+            }
+        }
+    }
+}
+
+#[test]
+fn new_connections_come_at_exactly_the_rate_of_arrivals() {
+    let server = churned(true);
+    let plan = plan(&server.url(), "put", 1)
+        .with("/connections/requests_each", json!(1))
+        .with("/arrivals", open_loop(500.0, 0.4));
+    let ended = run(&plan);
+    assert_eq!(
+        (ended.only(), server.connections()),
+        ((O::Ok, C::None), 200)
+    );
+    assert_eq!(ended.get(Counter::Opened), 200);
+}
+
+#[test]
+fn the_server_closes_first_and_keeps_the_waiting_time() {
+    let server = churned(true);
+    let port = server.address.port();
+    let plan = plan(&server.url(), "put", 20).with("/connections/requests_each", json!(1));
+    assert_eq!(run(&plan).only(), (O::Ok, C::None));
+    // /proc/net/tcp: the local address, the remote one, the state; 06 is TIME_WAIT.
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let end = format!(":{port:04X}");
+    let (mut ours, mut theirs) = (0, 0);
+    for line in table.lines().filter(|line| line.contains(&end)) {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        theirs += usize::from(fields[3] == "06" && fields[1].ends_with(&end));
+        ours += usize::from(fields[3] == "06" && fields[2].ends_with(&end));
+    }
+    assert!(theirs >= 18 && ours <= 2, "server {theirs}, client {ours}");
+}
+
+#[test]
+fn a_server_that_promises_to_close_and_does_not_costs_no_operation() {
+    let server = Server::plain(|peer| {
+        while peer.request().is_some() {
+            peer.answer(200, "Connection: close\r\n", b"");
+        }
+    });
+    let plan = plan(&server.url(), "put", 1).with("/arrivals", open_loop(100.0, 0.3));
+    let ended = run(&plan);
+    assert_eq!((ended.only(), server.connections()), ((O::Ok, C::None), 30));
+}
+
+#[test]
+fn a_checked_address_is_connected_to_and_the_name_only_named() {
+    let server = Server::plain(|peer| {
+        while let Some(request) = peer.request() {
+            let host = request.header("host").unwrap_or_default();
+            let status = if host.starts_with("name.invalid:") {
+                200
+            } else {
+                400
+            };
+            peer.answer(status, "", b"");
+        }
+    });
+    let url = format!("http://name.invalid:{}", server.address.port());
+    let plan = plan(&url, "put", 3).with("/endpoints/0/address", json!("127.0.0.1"));
+    assert_eq!(run(&plan).only(), (O::Ok, C::None));
+}
+
+#[test]
+fn uploads_go_on_over_connections_that_end_after_every_request() {
+    let s3 = MiniS3::default();
+    let server = Server::plain(s3.script());
+    let plan = plan(&server.url(), "multipart", 4).with("/connections/requests_each", json!(2));
+    let ended = run(&plan);
+    assert_eq!(
+        (ended.only(), s3.keys().len()),
+        ((O::Ok, C::None), 4),
+        "{:?}",
+        ended.status.examples
+    );
+    // Create, three parts, complete: twenty requests.
+    assert_eq!((server.connections(), ended.get(Counter::Opened)), (10, 10));
+    assert!(ended.records.iter().all(|record| record.exchanges == 5));
 }

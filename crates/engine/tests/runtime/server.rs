@@ -11,8 +11,19 @@ use std::time::Duration;
 /// No script waits longer than this for bytes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-trait Duplex: Read + Write + Send {}
-impl<T: Read + Write + Send> Duplex for T {}
+trait Duplex: Read + Write + Send {
+    fn handshake_kind(&self) -> Option<rustls::HandshakeKind> {
+        None
+    }
+}
+
+impl Duplex for TcpStream {}
+
+impl Duplex for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
+    fn handshake_kind(&self) -> Option<rustls::HandshakeKind> {
+        self.conn.handshake_kind()
+    }
+}
 
 /// One request as it came in.
 #[derive(Debug, Default, Clone)]
@@ -96,6 +107,11 @@ impl Peer {
         }
         request.body = self.buffered.drain(..length).collect();
         Some(request)
+    }
+
+    /// Of a TLS connection: whether it resumed an earlier session.
+    pub fn handshake_kind(&self) -> Option<rustls::HandshakeKind> {
+        self.stream.handshake_kind()
     }
 
     /// Sends bytes; the client may be gone.

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use maul_engine::operation::{ErrorClass as C, Outcome as O};
+use maul_engine::operation::{ErrorClass as C, Outcome as O, FLAG_RESUMED};
+use maul_engine::status::Counter;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{json, Value};
 
 use crate::mini_s3::MiniS3;
-use crate::plans::{open_loop, plan, run, With};
+use crate::plans::{plan, run, With};
 use crate::server::Server;
 
 struct Authority {
@@ -174,62 +175,81 @@ fn a_server_without_tls_fails_the_handshake_and_a_silent_one_times_out() {
     }
 }
 
-#[test]
-fn sessions_resume() {
-    let authority = Authority::new("ours");
-    let config = Arc::new(authority.server(&["127.0.0.1"], false));
-    let storer = Arc::new(Counting {
-        inner: config.session_storage.clone(),
-        taken: AtomicUsize::new(0),
-    });
-    let mut config = Arc::into_inner(config).unwrap();
-    config.session_storage = storer.clone();
-    // One answer for each connection.
-    let server = Server::tls(Arc::new(config), |peer| {
+/// A server of one version of TLS, that answers one request for each connection and counts its handshakes: full, resumed.
+fn counting(
+    authority: &Authority,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> (Server, Arc<[AtomicUsize; 2]>) {
+    let base = authority.server(&["127.0.0.1"], false);
+    let mut config = rustls::ServerConfig::builder_with_provider(base.crypto_provider().clone())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(base.cert_resolver.clone());
+    config.session_storage = rustls::server::ServerSessionMemoryCache::new(4096);
+    let counts: Arc<[AtomicUsize; 2]> = Arc::default();
+    let counted = counts.clone();
+    let server = Server::tls(Arc::new(config), move |peer| {
         if peer.request().is_some() {
+            let resumed = peer.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+            counted[usize::from(resumed)].fetch_add(1, Ordering::SeqCst);
             peer.answer(200, "Connection: close\r\n", b"");
         }
     });
-    let plan = trusting(plan(&server.tls_url(), "put", 1), &authority)
-        .with("/arrivals", open_loop(50.0, 0.4));
-    let ended = run(&plan);
-    assert_eq!(
-        (ended.records.len(), ended.only()),
-        (20, (O::Ok, C::None)),
-        "{:?}",
-        ended.status.examples
-    );
-    assert_eq!(server.connections(), 20);
-    assert!(
-        storer.taken.load(Ordering::SeqCst) >= 15,
-        "sessions are resumed"
-    );
+    (server, counts)
 }
 
-/// Counts the sessions that were resumed.
-#[derive(Debug)]
-struct Counting {
-    inner: Arc<dyn rustls::server::StoresServerSessions>,
-    taken: AtomicUsize,
+#[test]
+fn sessions_resume_as_often_as_asked_in_both_versions() {
+    const CONNECTIONS: u64 = 120;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for (ratio, least, most) in [(0.0, 0, 0), (0.5, 40, 80), (1.0, 119, 119)] {
+            let authority = Authority::new("ours");
+            let (server, counts) = counting(&authority, version);
+            let plan = trusting(plan(&server.tls_url(), "put", CONNECTIONS), &authority).with(
+                "/connections",
+                json!({"requests_each": 1, "resumption": ratio}),
+            );
+            let ended = run(&plan);
+            assert_eq!(
+                (ended.only(), ended.records.len() as u64),
+                ((O::Ok, C::None), CONNECTIONS),
+                "{:?}",
+                ended.status.examples
+            );
+            let flagged = ended
+                .records
+                .iter()
+                .filter(|record| record.flags & FLAG_RESUMED > 0);
+            let flagged = flagged.count();
+            let [full, resumed] = [0, 1].map(|kind| counts[kind].load(Ordering::SeqCst));
+            assert_eq!(
+                (flagged, ended.get(Counter::Resumed), full),
+                (resumed, resumed as u64, CONNECTIONS as usize - resumed),
+                "the server saw the same"
+            );
+            assert!(
+                (least..=most).contains(&resumed),
+                "{version:?} {ratio}: {resumed}"
+            );
+        }
+    }
 }
 
-impl rustls::server::StoresServerSessions for Counting {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        self.inner.put(key, value)
-    }
-
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.inner.get(key)
-    }
-
-    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let taken = self.inner.take(key);
-        self.taken
-            .fetch_add(usize::from(taken.is_some()), Ordering::SeqCst);
-        taken
-    }
-
-    fn can_cache(&self) -> bool {
-        self.inner.can_cache()
-    }
+#[test]
+fn resumption_is_the_same_choice_again() {
+    let authority = Authority::new("ours");
+    let which = || {
+        let (server, _) = counting(&authority, &rustls::version::TLS13);
+        let plan = trusting(plan(&server.tls_url(), "put", 60), &authority).with(
+            "/connections",
+            json!({"requests_each": 1, "resumption": 0.3}),
+        );
+        let records = run(&plan).records;
+        records
+            .iter()
+            .map(|record| record.flags)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(which(), which());
 }
