@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maul import __version__
-from maul.cli import beat, campaign, heal, hit, lab, plan, report, screen, wipe
+from maul.cli import beat, calibrate, campaign, heal, hit, lab, plan, report, screen, wipe
 from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("beat")(beat.beat)
 app.command("plan")(plan.plan)
 app.command("hit")(hit.hit)
+app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
 app.command("heal")(heal.heal)
 app.command("wipe")(wipe.wipe)
