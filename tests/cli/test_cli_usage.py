@@ -13,7 +13,7 @@ from maul.cli import main as cli
 from maul.conduct import conductor
 
 VERBS = [
-    (), ("beat",), ("plan",), ("hit",), ("report",), ("heal",), ("wipe",), ("lab",), ("lab", "up"), ("lab", "status"),
+    (), ("beat",), ("plan",), ("hit",), ("calibrate",), ("report",), ("heal",), ("wipe",), ("lab",), ("lab", "up"), ("lab", "status"),
     ("lab", "down"), ("campaign",), ("campaign", "schema"), ("campaign", "check"), ("campaign", "show"),
 ]  # fmt: skip
 
