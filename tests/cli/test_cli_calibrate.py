@@ -11,7 +11,6 @@ from maul.conduct import calibrate as calibrating
 def short_trials(monkeypatch, tmp_path):
     """The real engine on the real null server, but only as long as it takes to see that they work."""
     monkeypatch.setenv("MAUL_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(calibrating, "_TRIAL_S_MIN", 0.01)
     monkeypatch.setattr(calibrating, "_TRIAL_OVERHEAD_S", 10.0)
     monkeypatch.setattr(calibrating, "ROUNDS", 1)
     monkeypatch.setattr(calibrating, "SIZES_BYTES", (4096, 65_536))

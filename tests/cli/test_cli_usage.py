@@ -13,8 +13,9 @@ from maul.cli import main as cli
 from maul.conduct import conductor
 
 VERBS = [
-    (), ("beat",), ("plan",), ("hit",), ("calibrate",), ("report",), ("heal",), ("wipe",), ("lab",), ("lab", "up"), ("lab", "status"),
-    ("lab", "down"), ("campaign",), ("campaign", "schema"), ("campaign", "check"), ("campaign", "show"),
+    (), ("beat",), ("plan",), ("hit",), ("calibrate",), ("report",), ("heal",), ("wipe",), ("lab",),
+    ("lab", "up"), ("lab", "status"), ("lab", "down"), ("campaign",), ("campaign", "schema"), ("campaign", "check"),
+    ("campaign", "show"),
 ]  # fmt: skip
 
 

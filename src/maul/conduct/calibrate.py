@@ -105,7 +105,8 @@ def _figures(order: CalibrateOrder, measure: Measure, progress: Progress) -> tup
         progress.step(f"round {turn + 1} of {ROUNDS}: {len(wanted)} figures, {seconds:.2f} s each")
         for cell in wanted:
             seen[cell].append(measure(Trial(cell, seconds, shard, server)))
-    return tuple(_figure(cell, rounds) for cell, rounds in seen.items())
+    answered = {cell: [one for one in rounds if one.requests] for cell, rounds in seen.items()}
+    return tuple(_figure(cell, rounds) for cell, rounds in answered.items() if rounds)
 
 
 def _figure(cell: Cell, rounds: list[Measured]) -> Figure:
@@ -118,7 +119,7 @@ def _figure(cell: Cell, rounds: list[Measured]) -> Figure:
         per_s=statistics.median(one.per_s for one in rounds),
         cpu_us=middle,
         busy_ratio=statistics.median(one.cpu_seconds / one.seconds for one in rounds),
-        server_cpu_us=statistics.median(one.server_cpu_seconds / max(1, one.requests) * 1e6 for one in rounds),
+        server_cpu_us=statistics.median(one.server_cpu_seconds / one.requests * 1e6 for one in rounds),
         spread_ratio=(cpu_us[-1] - cpu_us[0]) / middle if middle else 0.0,
         rounds=len(rounds),
     )
@@ -148,8 +149,7 @@ def _open_loop(
     progress.step("open loop: the highest rate that is sent in time")
     seconds = _each(order.seconds * _OPEN_LOOP_SHARE, _OPEN_LOOP_TRIALS * _OPEN_LOOP_TRIES)
     shard, server = _seats(order)
-    ceiling = next(f.per_s for f in figures if (f.op, f.size_bytes, f.scheme) == ("get-verified", 4096, "http"))
-    kept, low, high = None, 0.0, ceiling
+    kept, low, high = None, 0.0, max((figure.per_s for figure in figures), default=0.0)
     for _ in range(_OPEN_LOOP_TRIALS):
         rate = round((low + high) / 2, -2) or 100.0
         trial = Trial(_SCALING_CELL, seconds, shard, server, rate_per_s=rate)
@@ -185,6 +185,8 @@ def _notes(order: CalibrateOrder, figures: tuple[Figure, ...], open_loop: OpenLo
             "there is one core: shard and server shared it, so requests per second are of both together "
             "(CPU per request is still the shard's own), and whether two shards do twice as much is not known"
         )
+    if len(figures) < len(cells(SIZES_BYTES)):
+        yield f"{len(cells(SIZES_BYTES)) - len(figures)} figures are missing: nothing was answered in so short a time"
     slow = [f for f in figures if f.busy_ratio < BUSY_RATIO_FULL]
     if slow and len(order.cores) > 1:
         yield (
