@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from maul.core.event import Edge, Event, EventKind
+from maul.core.exhibit import Exhibit, ExhibitReason
 from maul.core.operation import OPERATION_DTYPE
 from maul.core.sample import Sample
 from maul.core.summary import Ending, Summary
@@ -53,6 +54,9 @@ def add_everything(writer: RunWriter, count: int = 10) -> None:
     writer.samples([sample(0.25), sample(float("nan"), 1)])
     writer.latency("warm-up", [Row(), Row(kind="lag")])  # type: ignore[list-item]
     writer.operations("warm-up", operations(count))
+    slow, torn = operations(2)
+    torn_body = Exhibit(ExhibitReason.ERROR, torn, offset=4096, expected="version 1", found="version 2")
+    writer.exhibits("warm-up", [Exhibit(ExhibitReason.SLOWEST, slow, "id-1"), torn_body])
 
 
 def summary(headline: str = "all is well") -> Summary:

@@ -13,8 +13,8 @@ from maul.core.operation import OPERATION_DTYPE
 from maul.core.summary import GeneratorSummary
 from maul.record import RunReader, RunWriter, write_summary
 
-PARQUET = {"events.parquet", "samples.parquet", "latency.parquet", "operations.parquet"}
-STREAMS = {"events.arrows", "samples.arrows", "latency.arrows", "operations.arrows"}
+PARQUET = {"events.parquet", "samples.parquet", "latency.parquet", "operations.parquet", "exhibits.parquet"}
+STREAMS = {"events.arrows", "samples.arrows", "latency.arrows", "operations.arrows", "exhibits.arrows"}
 
 
 def test_a_closed_run_holds_parquet_only_and_reads_back_what_was_written(tmp_path: Path) -> None:
@@ -45,6 +45,16 @@ def test_a_closed_run_holds_parquet_only_and_reads_back_what_was_written(tmp_pat
         "count": 3,
         "hdr": Row().hdr,
     }
+    shown = reader.exhibits().to_pylist()
+    assert [(row["reason"], row["request_id"], row["offset"]) for row in shown] == [
+        ("slowest", "id-1", None),
+        ("error", "", 4096),
+    ]
+    assert (shown[1]["expected"], shown[1]["found"], shown[1]["end_ns"]) == (
+        "version 1",
+        "version 2",
+        int(operations(2)["end_ns"][1]),
+    )
     back = reader.operations()
     for name in OPERATION_DTYPE.names or ():
         assert back[name].to_numpy().tolist() == operations(10)[name].tolist(), name

@@ -99,6 +99,23 @@ impl Engine {
         })
     }
 
+    /// (reason, packed record, request id, says, offset or None, expected, found) of each.
+    fn take_exhibits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let core = self.core()?;
+        let exhibits = py.detach(|| core.take_exhibits());
+        let tuples = exhibits.into_iter().map(|exhibit| {
+            let record = PyBytes::new(py, &exhibit.record.to_bytes());
+            let (offset, expected, found) = match exhibit.evidence {
+                Some(evidence) => (Some(evidence.offset), evidence.expected, evidence.found),
+                None => (None, String::new(), String::new()),
+            };
+            let (reason, id, says) = (exhibit.reason.name(), exhibit.request_id, exhibit.says);
+            (reason, record, id, says, offset, expected, found).into_pyobject(py)
+        });
+        let tuples: Vec<Bound<'py, PyTuple>> = tuples.collect::<PyResult<_>>()?;
+        PyList::new(py, tuples)
+    }
+
     fn renew(&self) -> PyResult<()> {
         self.core()?.renew();
         Ok(())

@@ -30,6 +30,8 @@ pub struct Answer {
     pub bytes: u64,
     /// The `ETag`, as sent; empty without.
     pub etag: Vec<u8>,
+    /// The `x-amz-request-id`, as sent; empty without.
+    pub request_id: Vec<u8>,
     /// The first bytes of the body, unless it was an object's.
     pub text: Vec<u8>,
     from_s3: bool,
@@ -42,6 +44,7 @@ impl Answer {
         self.status = 0;
         self.bytes = 0;
         self.etag.clear();
+        self.request_id.clear();
         self.text.clear();
         self.from_s3 = false;
         self.reader = reader;
@@ -67,7 +70,9 @@ impl Answer {
 impl Sink for Answer {
     fn head(&mut self, head: &Head<'_>) {
         self.status = head.status;
-        self.from_s3 = head.from_s3;
+        self.from_s3 = head.request_id.is_some();
+        self.request_id
+            .extend_from_slice(head.request_id.unwrap_or_default());
         if let Some(etag) = head.etag {
             self.etag.extend_from_slice(etag);
         }

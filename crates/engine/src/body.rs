@@ -21,7 +21,7 @@ use aws_lc_rs::digest;
 
 mod verify;
 
-pub use verify::{BodyVerdict, Verifier};
+pub use verify::{BodyVerdict, Evidence, Verifier};
 
 /// Bytes of a block.
 pub const BLOCK_BYTES: u64 = 4096;

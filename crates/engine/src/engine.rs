@@ -10,6 +10,7 @@ use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::{sched_setaffinity, set_current_timer_slack, CpuSet};
 
 use crate::clock::{Clock, NS_PER_MS, NS_PER_S};
+use crate::exhibits::Exhibit;
 use crate::operation::ErrorClass;
 use crate::plan::{ArrivalSpec, Plan};
 use crate::shard::{Seat, Shard};
@@ -300,6 +301,14 @@ impl Engine {
             .mailboxes
             .iter()
             .map(|mailbox| std::mem::take(&mut lock(mailbox).records))
+            .collect()
+    }
+
+    /// Takes the operations worth showing: errors as they come, the slowest ones when the engine is done.
+    pub fn take_exhibits(&self) -> Vec<Exhibit> {
+        let mailboxes = self.shared.mailboxes.iter();
+        mailboxes
+            .flat_map(|mailbox| std::mem::take(&mut lock(mailbox).exhibits))
             .collect()
     }
 

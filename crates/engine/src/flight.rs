@@ -259,7 +259,7 @@ mod tests {
             status,
             content_length: None,
             etag,
-            from_s3: false,
+            request_id: None,
         });
         exchange.answer.body(text.as_bytes());
         exchange

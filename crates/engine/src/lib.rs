@@ -12,6 +12,7 @@ pub mod body;
 pub mod calendar;
 pub mod clock;
 pub mod engine;
+pub mod exhibits;
 pub mod flight;
 pub mod hist;
 pub mod keyspace;

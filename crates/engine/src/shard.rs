@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::calendar::Calendar;
 use crate::clock::{Clock, NS_PER_MS, NS_PER_S};
+use crate::exhibits::Exhibits;
 use crate::flight::{Flight, Waiting};
 use crate::keyspace::{Ephemeral, KeyChooser};
 use crate::limits::{part, Budget, Verdict};
@@ -77,6 +78,7 @@ pub struct Shard {
     records: Vec<u8>,
     counters: Counters,
     examples: Vec<(ErrorClass, String)>,
+    exhibits: Exhibits,
     example_seen: [bool; ErrorClass::COUNT],
     text: Vec<u8>,
     scratch: decide::Scratch,
@@ -134,6 +136,7 @@ impl Shard {
             records: Vec::new(),
             counters: Counters::default(),
             examples: Vec::new(),
+            exhibits: Exhibits::new(plan.slowest as usize),
             example_seen: [false; ErrorClass::COUNT],
             text: Vec::new(),
             scratch: decide::Scratch::default(),
@@ -181,6 +184,7 @@ impl Shard {
         self.abort(self.clock.now_ns());
         self.publish();
         self.post();
+        self.show_slowest();
         ended
     }
 

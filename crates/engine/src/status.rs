@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::exhibits::Exhibit;
 use crate::operation::ErrorClass;
 use crate::tally::TallyRow;
 
@@ -168,6 +169,8 @@ pub struct Mailbox {
     pub rows: Vec<Box<TallyRow>>,
     /// Rows that were read, for the shard to use again.
     pub used_rows: Vec<Box<TallyRow>>,
+    /// Operations worth showing.
+    pub exhibits: Vec<Exhibit>,
     /// One example for each error class that came up.
     pub examples: Vec<(ErrorClass, String)>,
 }

@@ -130,6 +130,7 @@ class Driver:
                 operations["endpoint"] += drive.endpoint_offset
             self._writer.latency(drive.phase, drained.latency)
             self._writer.operations(drive.phase, operations)
+            self._writer.exhibits(drive.phase, drained.exhibits)
             self._writer.flush()
 
     def _record_load(self, load: "LoadMeter", status: Mapping[str, Any]) -> None:

@@ -64,6 +64,8 @@ class OperationLatency(_Part):
     op: str
     latency: Percentiles
     service: Percentiles
+    parts: dict[str, Percentiles] = {}
+    """Of the service time: connect, tls (both only of new connections), send, wait, body; and first_byte."""
 
 
 class PhaseSummary(_Part):
@@ -201,6 +203,31 @@ class ErrorCount(_Part):
     last_ns: int
 
 
+class Exhibit(_Part):
+    """One operation with its request id, for the logs of whoever runs the target.
+
+    `reason`: slowest or error. `parts_ms`: connect, tls, send, wait, body, where they came. `expected` and `found`
+    are empty unless the body was wrong at `offset`.
+    """
+
+    reason: str
+    phase: str
+    op: str
+    key: str
+    endpoint: str
+    due_ns: int
+    latency_ms: float
+    service_ms: float
+    parts_ms: dict[str, float]
+    status: int
+    error_class: str
+    request_id: str
+    says: str
+    offset: int | None = None
+    expected: str = ""
+    found: str = ""
+
+
 class Finding(_Part):
     """One object that is not as promised, through one or several gateways.
 
@@ -278,6 +305,7 @@ class Summary(_Part):
     phases: list[PhaseSummary]
     capacity: Capacity | None
     errors: list[ErrorCount]
+    exhibits: list[Exhibit] = []
     audit: AuditSummary | None
     faults: list[FaultSummary]
     generator: GeneratorSummary | None

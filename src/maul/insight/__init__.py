@@ -10,6 +10,7 @@ Add one by: a module with one pure function; `conduct` calls it.
 from maul.insight.capacity import Search, find_capacity, search_limit
 from maul.insight.customers import customers_during_faults
 from maul.insight.errors import error_counts
+from maul.insight.exhibits import exhibits_of
 from maul.insight.gauges import Gauge, Gauges
 from maul.insight.generator import generator_summary
 from maul.insight.latency import ALL, WAITED, LatencyBook, Select, Series, percentile_ms, percentiles, series
@@ -38,6 +39,7 @@ __all__ = [
     "attribute_wall",
     "customers_during_faults",
     "error_counts",
+    "exhibits_of",
     "final_statuses",
     "find_capacity",
     "forecasts",

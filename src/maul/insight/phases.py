@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from maul.core.event import EventKind
 from maul.core.histogram import LatencyKind
 from maul.core.operation import Op, Outcome
-from maul.core.summary import OperationLatency, PhaseSummary
+from maul.core.summary import OperationLatency, Percentiles, PhaseSummary
 from maul.insight.latency import LatencyBook, Select, percentiles
 from maul.insight.spans import Span, last_event_ns, rows_where, spans
 
@@ -18,6 +18,14 @@ Status = Mapping[str, Any]  # the engine's final status() of a phase
 LATE_MS = 5.0
 """An arrival sent later than this after its due time is late, when no engine status says how many were."""
 _SENT = frozenset({Outcome.OK, Outcome.UNKNOWN})
+_PARTS = (
+    LatencyKind.FIRST_BYTE,
+    LatencyKind.CONNECT,
+    LatencyKind.TLS,
+    LatencyKind.SEND,
+    LatencyKind.WAIT,
+    LatencyKind.BODY,
+)
 _WRITES = (int(Op.PUT), int(Op.MULTIPART))
 
 
@@ -81,7 +89,12 @@ def _latency(book: LatencyBook, phase: str, op: Op) -> OperationLatency:
         op=op.name.lower(),
         latency=percentiles(book.merged(LatencyKind.LATENCY, Select(phase=phase, op=op))),
         service=percentiles(book.merged(LatencyKind.SERVICE, Select(phase=phase, op=op, outcomes=_SENT))),
+        parts={str(kind): found for kind in _PARTS if (found := _part(book, kind, phase, op)).count},
     )
+
+
+def _part(book: LatencyBook, kind: LatencyKind, phase: str, op: Op) -> Percentiles:
+    return percentiles(book.merged(kind, Select(phase=phase, op=op, outcomes=_SENT)))
 
 
 def _late(operations: pa.Table) -> int:

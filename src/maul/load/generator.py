@@ -1,12 +1,13 @@
 """The contract of everything that makes load."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
 
+from maul.core.exhibit import Exhibit
 from maul.core.histogram import LatencyRow
 from maul.core.operation import ErrorClass
 
@@ -60,6 +61,7 @@ class Drained:
 
     latency: list[LatencyRow]
     operations: np.ndarray  # of OPERATION_DTYPE, in the order of their ends, shard by shard
+    exhibits: Sequence[Exhibit] = ()  # errors as they come, the slowest operations at the end
 
 
 class Generator(Protocol):

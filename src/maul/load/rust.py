@@ -10,6 +10,7 @@ import numpy as np
 from maul._engine import Engine
 from maul._engine import NullServer as _NullServer
 from maul.core.errors import InternalError, TargetError
+from maul.core.exhibit import Exhibit, ExhibitReason
 from maul.core.histogram import LatencyKind, LatencyRow
 from maul.core.operation import OPERATION_DTYPE, ErrorClass
 from maul.load.generator import Drained, GeneratorState, GeneratorStatus
@@ -55,7 +56,12 @@ class RustGenerator:
             LatencyRow(second, op, outcome, LatencyKind(kind), count, hdr)
             for second, op, outcome, kind, count, hdr in self._engine.take_latency()
         ]
-        return Drained(latency, np.frombuffer(self._engine.take_operations(), OPERATION_DTYPE))
+        exhibits = [
+            Exhibit(ExhibitReason(reason), np.frombuffer(record, OPERATION_DTYPE)[0], request_id, says, at, right, seen)
+            for reason, record, request_id, says, at, right, seen in self._engine.take_exhibits()
+        ]
+        operations = np.frombuffer(self._engine.take_operations(), OPERATION_DTYPE)
+        return Drained(latency, operations, exhibits)
 
     def renew(self) -> None:
         """Extend the lease from now on."""

@@ -35,6 +35,7 @@ from maul.plan.engine_plan import (
 from maul.plan.model import EndpointPlan
 
 DRAIN_MARGIN_S = 5.0  # beyond the request timeout, before a paced engine is cut off
+SLOWEST_KEPT = 10  # with their request ids, for each shard and kind of operation
 Sizes = FixedSizes | UniformSizes | LognormalSizes | WeightedSizes
 
 
@@ -110,6 +111,7 @@ def engine_plan(ground: Ground, errand: Errand) -> EnginePlan:
             seconds=_seconds(ground, errand.arrivals),
             connections=in_flight if closed else load.connections,
         ),
+        slowest=SLOWEST_KEPT,
     )
 
 

@@ -20,6 +20,7 @@ from maul.record.locate import RUNS_ROOT, locate_run
 from maul.record.stream import read_batches, read_schema
 from maul.record.tables import (
     EVENTS,
+    EXHIBITS,
     LATENCY,
     OPERATIONS,
     RECORD_VERSION,
@@ -90,6 +91,10 @@ class RunReader:
         """phase, then the fields of OPERATION_DTYPE."""
         return self._table(OPERATIONS)
 
+    def exhibits(self) -> pa.Table:
+        """phase, reason, request_id, says, offset, expected, found, then the fields of OPERATION_DTYPE."""
+        return self._table(EXHIBITS)
+
     def has(self, name: str) -> bool:
         """Whether the run holds a file of that name."""
         return (self.path / name).is_file()
@@ -121,7 +126,7 @@ class RunReader:
             raise CampaignError(f"is damaged: {_problems(error)}", where, self._judge_again()) from error
 
     def sql(self, query: str) -> pa.Table:
-        """Ask DuckDB over the tables events, samples, latency, operations.
+        """Ask DuckDB over the tables events, samples, latency, operations, exhibits.
 
         It reaches no other file and no network. CampaignError when DuckDB refuses the query.
         """

@@ -1,4 +1,4 @@
-"""What a run is made of: four tables, the same columns in the live streams and in the closed files."""
+"""What a run is made of: five tables, the same columns in the live streams and in the closed files."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from maul.core.operation import OPERATION_DTYPE
 RECORD_VERSION = 1
 VERSION_KEY, RUN_KEY = b"maul.record_version", b"maul.run_id"
 
-EVENTS, SAMPLES, LATENCY, OPERATIONS = "events", "samples", "latency", "operations"
+EVENTS, SAMPLES, LATENCY, OPERATIONS, EXHIBITS = "events", "samples", "latency", "operations", "exhibits"
 
 
 def _operation_fields() -> "list[pa.Field[Any]]":
@@ -57,6 +57,14 @@ SCHEMAS: dict[str, pa.Schema] = {
         )
     ),
     OPERATIONS: pa.schema([*_required(phase=pa.string()), *_operation_fields()]),
+    EXHIBITS: pa.schema(
+        [
+            *_required(phase=pa.string(), reason=pa.string(), request_id=pa.string(), says=pa.string()),
+            pa.field("offset", pa.int64()),  # null unless a body was wrong there
+            *_required(expected=pa.string(), found=pa.string()),
+            *_operation_fields(),
+        ]
+    ),
 }
 
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from maul.core.errors import CampaignError, InternalError, MachineError
 from maul.core.event import Event
+from maul.core.exhibit import Exhibit
 from maul.core.operation import OPERATION_DTYPE
 from maul.core.sample import Sample
 from maul.record.files import disk_error, point_link, write_whole
@@ -29,6 +30,7 @@ from maul.record.masking import Mask
 from maul.record.stream import StreamFile, compact
 from maul.record.tables import (
     EVENTS,
+    EXHIBITS,
     LATENCY,
     OPERATIONS,
     SAMPLES,
@@ -192,6 +194,21 @@ class RunWriter:
         for first in range(0, len(operations), OPERATIONS_PER_BATCH_MAX):
             part = operations[first : first + OPERATIONS_PER_BATCH_MAX]
             self._keep(OPERATIONS, operations_batch(phase, part, schema))
+
+    def exhibits(self, phase: str, exhibits: Sequence[Exhibit]) -> None:
+        """Add exhibits of a phase, as `events` does."""
+        clean = [self._mask.value([e.says, e.expected, e.found]) for e in exhibits]
+        columns: list[list[Any]] = [
+            [phase] * len(exhibits),
+            [str(e.reason) for e in exhibits],
+            [e.request_id for e in exhibits],
+            [says for says, _, _ in clean],
+            [e.offset for e in exhibits],
+            [expected for _, expected, _ in clean],
+            [found for _, _, found in clean],
+            *([e.operation[name].item() for e in exhibits] for name in OPERATION_DTYPE.names or ()),
+        ]
+        self._add(EXHIBITS, columns)
 
     def _add(self, table: str, columns: list[list[Any]]) -> None:
         if not columns[0]:

@@ -13,6 +13,7 @@ from maul.core.summary import (
 from maul.core.units import show_duration, show_size
 from maul.core.verdict import Verdict
 from maul.report import numerals, words
+from maul.report.exhibits import exhibits_section, parts_table
 from maul.report.trouble import data_section, errors_section, faults_section
 from maul.report.view import (
     AFTERMATH,
@@ -41,7 +42,8 @@ def build(summary: Summary) -> Page:
             _checks(summary.checks),
             _capacity(summary.capacity, summary.began_ns),
             Section("time", "Over time"),
-            _latency(summary.phases, summary.began_ns),
+            _latency(summary),
+            exhibits_section(summary),
             errors_section(summary),
             faults_section(summary.faults, summary.began_ns),
             data_section(summary.audit),
@@ -217,7 +219,8 @@ def _phase_row(phase: PhaseSummary, zero_ns: int) -> tuple[Cell, ...]:
     )
 
 
-def _latency(phases: list[PhaseSummary], zero_ns: int) -> Section:
+def _latency(summary: Summary) -> Section:
+    phases, zero_ns = summary.phases, summary.began_ns
     if not phases:
         return Section("latency", "Phases and latency", lead="No phase sent anything.")
     bodies = tuple(
@@ -236,6 +239,7 @@ def _latency(phases: list[PhaseSummary], zero_ns: int) -> Section:
         tables=(
             Table(PHASE_COLUMNS, (Body(tuple(_phase_row(phase, zero_ns) for phase in phases)),)),
             Table(LATENCY_COLUMNS, bodies),
+            *filter(None, (parts_table(summary),)),
         ),
         note="Percentiles come from merged histograms (three significant digits); none is an average.",
     )

@@ -31,16 +31,19 @@ fn good(version: u64, size: u64) -> BodyVerdict {
         class: ErrorClass::None,
         version,
         size,
-        first_bad_offset: None,
-        detail: String::new(),
+        evidence: None,
     }
 }
 
 /// (class, first bad offset, version)
 fn found(bytes: &[u8]) -> (ErrorClass, Option<u64>, u64) {
     let verdict = verify(bytes);
-    assert_eq!(verdict.class == ErrorClass::None, verdict.detail.is_empty());
-    (verdict.class, verdict.first_bad_offset, verdict.version)
+    assert_eq!(
+        verdict.class == ErrorClass::None,
+        verdict.evidence.is_none()
+    );
+    let offset = verdict.evidence.map(|evidence| evidence.offset);
+    (verdict.class, offset, verdict.version)
 }
 
 /// The format is a contract with bodies that are stored already: these bytes must never change.
@@ -241,14 +244,14 @@ fn blocks_of_two_versions_are_torn() {
 }
 
 #[test]
-fn swapped_repeated_and_foreign_blocks_are_foreign() {
+fn swapped_and_foreign_blocks_are_told_apart() {
     let mut bytes = body(&id(7, 20_000));
     let (left, right) = bytes.split_at_mut(8192);
     left[4096..].swap_with_slice(&mut right[..4096]);
-    assert_eq!(found(&bytes), (ErrorClass::Foreign, Some(4096), 7));
+    assert_eq!(found(&bytes), (ErrorClass::Swapped, Some(4096), 7));
     let bytes = body(&id(7, 20_000));
     let repeated = [&bytes[..4096], &bytes[..4096], &bytes[8192..]].concat();
-    assert_eq!(found(&repeated), (ErrorClass::Foreign, Some(4096), 7));
+    assert_eq!(found(&repeated), (ErrorClass::Swapped, Some(4096), 7));
     for stranger in [
         BodyId {
             key: KEY + 1,
@@ -265,6 +268,41 @@ fn swapped_repeated_and_foreign_blocks_are_foreign() {
         let patched = [&bytes[..4096], &stranger[4096..8192], &bytes[8192..]].concat();
         assert_eq!(found(&patched), (ErrorClass::Foreign, Some(4096), 7));
     }
+}
+
+#[test]
+fn evidence_says_where_what_was_expected_and_what_was_found() {
+    let says = |bytes: &[u8]| verify(bytes).evidence.unwrap().to_string();
+    let bytes = body(&id(7, 20_000));
+    let swapped = [&bytes[..4096], &bytes[8192..12_288], &bytes[8192..]].concat();
+    assert_eq!(
+        says(&swapped),
+        "at byte 4096: expected the block of byte 4096, found that of byte 8192"
+    );
+    let torn = [&bytes[..8192], &body(&id(8, 20_000))[8192..]].concat();
+    assert_eq!(
+        says(&torn),
+        "at byte 8192: expected version 0x7, found version 0x8"
+    );
+    // another version in another place is torn, not swapped: the mixture is the graver fault
+    let both = [&bytes[..4096], &body(&id(8, 20_000))[8192..]].concat();
+    assert_eq!(verify(&both).class, ErrorClass::Torn);
+    assert_eq!(
+        says(&bytes[..10_000]),
+        "at byte 10000: expected 20000 bytes or more, found 10000 bytes"
+    );
+    let stranger = "<html>not what was asked</html>".repeat(200);
+    assert_eq!(
+        says(stranger.as_bytes()),
+        "at byte 0: expected a maul block, found <html>not what w"
+    );
+    let mut flipped = bytes.clone();
+    flipped[5000] ^= 1;
+    let text = says(&flipped);
+    assert!(
+        text.starts_with("at byte 4096: expected a block with the CRC-32C 0x"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -414,7 +452,7 @@ proptest! {
         bytes[at] ^= 1 << bit;
         let verdict = verify(&bytes);
         prop_assert_ne!(verdict.class, ErrorClass::None);
-        let offset = verdict.first_bad_offset.unwrap();
+        let offset = verdict.evidence.unwrap().offset;
         prop_assert!(offset <= size, "{}", offset);
         if verdict.class == ErrorClass::Corrupt {
             prop_assert_eq!(offset / BLOCK_BYTES, at as u64 / BLOCK_BYTES);

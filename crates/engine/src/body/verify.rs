@@ -2,20 +2,41 @@
 
 use super::{BodyId, BLOCK, BLOCK_BYTES, CRC_AT, FORMAT, HEADER, MAGIC};
 use crate::operation::ErrorClass;
+use std::fmt;
 
 /// What the bytes of a body say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyVerdict {
-    /// `None` when all is well, else one of Truncated, Corrupt, Torn, Foreign, NotOurs.
+    /// `None` when all is well, else one of Truncated, Corrupt, Torn, Swapped, Foreign, NotOurs.
     pub class: ErrorClass,
     /// The version that the body says it is; 0 where it does not say.
     pub version: u64,
     /// The size that the body says the object has (the bytes received where it does not say).
     pub size: u64,
+    /// What is wrong; None when all is well.
+    pub evidence: Option<Evidence>,
+}
+
+/// What is wrong with a body, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
     /// Where the first bad block or byte begins.
-    pub first_bad_offset: Option<u64>,
-    /// What was found, for people; empty when all is well.
-    pub detail: String,
+    pub offset: u64,
+    /// What should have been there.
+    pub expected: String,
+    /// What was there.
+    pub found: String,
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            offset,
+            expected,
+            found,
+        } = self;
+        write!(f, "at byte {offset}: expected {expected}, found {found}")
+    }
 }
 
 /// A block's header, taken at its word.
@@ -61,15 +82,14 @@ impl Header {
 #[derive(Clone, Debug)]
 struct Bad {
     class: ErrorClass,
-    offset: u64,
-    detail: String,
+    evidence: Evidence,
 }
 
 /// Checks a body as it comes in; keeps no more of it than a header.
 ///
 /// The first anomaly decides the class. How they are told apart: a checksum that does not match is
-/// Corrupt; one that matches makes the header believed, and then another run, key or place is
-/// Foreign, another version than the blocks before is Torn. A first block without the magic is
+/// Corrupt; one that matches makes the header believed, and then another run or key is Foreign,
+/// another version than the blocks before is Torn, another place in the same version is Swapped. A first block without the magic is
 /// NotOurs, unless another block proves that the body was ours.
 #[derive(Clone, Debug)]
 pub struct Verifier {
@@ -165,13 +185,16 @@ impl Verifier {
         self.crc = crc32c::crc32c_append(self.crc, &part[..covered]);
     }
 
-    fn note(&mut self, class: ErrorClass, offset: u64, detail: impl FnOnce() -> String) {
+    /// Keeps the first anomaly; `what` gives (expected, found).
+    fn note(&mut self, class: ErrorClass, offset: u64, what: impl FnOnce() -> (String, String)) {
         if self.bad.is_none() {
-            self.bad = Some(Bad {
-                class,
+            let (expected, found) = what();
+            let evidence = Evidence {
                 offset,
-                detail: detail(),
-            });
+                expected,
+                found,
+            };
+            self.bad = Some(Bad { class, evidence });
         }
     }
 
@@ -187,21 +210,24 @@ impl Verifier {
         if length < expected {
             return self.note_cut_block(&header, at);
         }
-        if header.crc != self.crc {
+        let (crc, run, key) = (self.crc, self.run, self.key);
+        if header.crc != crc {
             return self.note(ErrorClass::Corrupt, at, || {
-                "a block's checksum does not match".to_owned()
+                (
+                    format!("a block with the CRC-32C {:#010x} that it says", header.crc),
+                    format!("{crc:#010x}"),
+                )
             });
         }
-        if header.run != self.run || header.key != self.key {
-            let (run, key) = (header.run, header.key);
+        if header.run != run || header.key != key {
             return self.note(ErrorClass::Foreign, at, || {
-                format!("a block of run {run:#x}, key {key:#x}")
+                (owner(run, key), owner(header.run, header.key))
             });
         }
         self.judge_own_block(&header, at);
         if length > expected {
             self.note(ErrorClass::Corrupt, at + expected as u64, || {
-                "bytes behind the end of the object".to_owned()
+                ("the end of the object".to_owned(), "more bytes".to_owned())
             });
         }
     }
@@ -215,22 +241,20 @@ impl Verifier {
             .filter(|bad| bad.class == ErrorClass::NotOurs)
         {
             bad.class = ErrorClass::Corrupt;
-            bad.detail = "a block without our header before one of ours".to_owned();
         }
-        if header.offset != at {
-            let offset = header.offset;
-            self.note(ErrorClass::Foreign, at, || {
-                format!("the block of offset {offset} at offset {at}")
-            });
-        } else if header.version != known.version {
-            let (one, other) = (known.version, header.version);
+        if header.version != known.version {
             self.note(ErrorClass::Torn, at, || {
-                format!("a block of version {other:#x} after version {one:#x}")
+                (version(known.version), version(header.version))
+            });
+        } else if header.offset != at {
+            self.note(ErrorClass::Swapped, at, || {
+                (
+                    format!("the block of byte {at}"),
+                    format!("that of byte {}", header.offset),
+                )
             });
         } else if header.size != known.size || header.format != FORMAT {
-            self.note(ErrorClass::Corrupt, at, || {
-                "the blocks do not agree about the object".to_owned()
-            });
+            self.note(ErrorClass::Corrupt, at, || disagreement(&known, header));
         }
     }
 
@@ -239,35 +263,34 @@ impl Verifier {
         // a flip in the magic of our own first block is damage, not a stranger
         let ours = header.run == self.run && header.key == self.key;
         if at == 0 && !header.magic && !ours {
+            let head = self.head;
             self.note(ErrorClass::NotOurs, at, || {
-                "the first block has no maul header".to_owned()
+                ("a maul block".to_owned(), shown(&head[..16]))
             });
         } else {
+            let head = self.head;
             self.note(ErrorClass::Corrupt, at, || {
-                "no sound block header where a block begins".to_owned()
+                ("a sound block header".to_owned(), shown(&head[..16]))
             });
         }
     }
 
     /// A block that ends before its checksum can be checked; its header is taken at its word.
     fn note_cut_block(&mut self, header: &Header, at: u64) {
-        if header.run != self.run || header.key != self.key {
-            let (run, key) = (header.run, header.key);
+        let (run, key) = (self.run, self.key);
+        if header.run != run || header.key != key {
             return self.note(ErrorClass::Foreign, at, || {
-                format!("a cut block of run {run:#x}, key {key:#x}")
+                (owner(run, key), owner(header.run, header.key))
             });
         }
         let known = *self.known.get_or_insert(*header);
         if header.version != known.version {
-            let (one, other) = (known.version, header.version);
             self.note(ErrorClass::Torn, at, || {
-                format!("a cut block of version {other:#x} after version {one:#x}")
+                (version(known.version), version(header.version))
             });
         } else if header.size != known.size || header.offset != at {
             // it only seems cut, because its header is wrong about where the object ends
-            self.note(ErrorClass::Corrupt, at, || {
-                "the blocks do not agree about the object".to_owned()
-            });
+            self.note(ErrorClass::Corrupt, at, || disagreement(&known, header));
         }
         // otherwise `finish` says that bytes are missing
     }
@@ -293,21 +316,14 @@ impl Verifier {
             None => (tiny_version, self.received),
         };
         self.note_length(size);
-        match self.bad {
-            None => BodyVerdict {
-                class: ErrorClass::None,
-                version,
-                size,
-                first_bad_offset: None,
-                detail: String::new(),
-            },
-            Some(bad) => BodyVerdict {
-                class: bad.class,
-                version,
-                size,
-                first_bad_offset: Some(bad.offset),
-                detail: bad.detail,
-            },
+        let (class, evidence) = self.bad.map_or((ErrorClass::None, None), |bad| {
+            (bad.class, Some(bad.evidence))
+        });
+        BodyVerdict {
+            class,
+            version,
+            size,
+            evidence,
         }
     }
 
@@ -318,11 +334,14 @@ impl Verifier {
         let least = size.max(announced).max(self.size_min);
         if received < least {
             self.note(ErrorClass::Truncated, received, || {
-                format!("{received} bytes of at least {least}")
+                (
+                    format!("{least} bytes or more"),
+                    format!("{received} bytes"),
+                )
             });
         } else if received > size {
             self.note(ErrorClass::Corrupt, size, || {
-                format!("{received} bytes of {size}")
+                (format!("{size} bytes"), format!("{received} bytes"))
             });
         }
     }
@@ -352,14 +371,12 @@ impl Verifier {
         let own = version_of(&found);
         if length > 8 && own != known.version && differs(own).is_none() {
             self.note(ErrorClass::Torn, at, || {
-                format!(
-                    "the end of version {own:#x} after version {:#x}",
-                    known.version
-                )
+                (version(known.version), version(own))
             });
         } else {
+            let right = expected(known.version);
             self.note(ErrorClass::Corrupt, at + place as u64, || {
-                "the last bytes are not the body's".to_owned()
+                (shown(&right[place..length]), shown(&found[place..length]))
             });
         }
     }
@@ -391,22 +408,49 @@ impl Verifier {
             .is_some_and(|announced| announced > self.received);
         if begins_header || length > 8 && (self.received + 1..HEADER as u64).any(matches) {
             self.note(ErrorClass::Truncated, self.received, || {
-                format!("{length} bytes of a longer body")
+                ("a longer body".to_owned(), format!("{length} bytes of it"))
             });
         } else if self.size_min >= HEADER as u64 && found[..length.min(4)] != MAGIC[..length.min(4)]
         {
             self.note(ErrorClass::NotOurs, 0, || {
-                format!("{length} bytes without a maul header")
+                ("a maul block".to_owned(), shown(&found[..length]))
             });
         } else if length >= 8 && !announced_more {
             self.note(ErrorClass::Corrupt, 0, || {
-                format!("{length} bytes that no version of the key would have")
+                (
+                    format!("the {length} bytes of a version of the key"),
+                    shown(&found[..length]),
+                )
             });
         }
         // what is left has fewer than 8 bytes, so only its length can be wrong, or is too short for
         // the server's word
         0
     }
+}
+
+fn owner(run: u64, key: u64) -> String {
+    format!("a block of run {run:#x}, key {key:#x}")
+}
+
+fn version(number: u64) -> String {
+    format!("version {number:#x}")
+}
+
+/// What two headers of one body say about it.
+fn disagreement(known: &Header, header: &Header) -> (String, String) {
+    let of = |header: &Header| {
+        format!(
+            "an object of {} bytes (format {}, block of byte {})",
+            header.size, header.format, header.offset
+        )
+    };
+    (of(known), of(header))
+}
+
+/// The first bytes of something strange.
+fn shown(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(16)].escape_ascii().to_string()
 }
 
 /// The version that a fragment begins with.

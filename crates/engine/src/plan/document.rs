@@ -230,7 +230,4 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
     if plan.slow.is_some() {
         missing("slow");
     }
-    if plan.slowest > 0 {
-        missing("slowest");
-    }
 }

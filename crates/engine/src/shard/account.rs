@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::slots::Slot;
 use super::Shard;
+use crate::body::Evidence;
 use crate::clock::{thread_cpu_ns, NS_PER_S};
 use crate::flight::Step;
 use crate::operation::{ErrorClass, Op, OperationRecord, Outcome, OPERATION_RECORD_BYTES};
@@ -17,6 +18,25 @@ const ROWS_WAITING_MAX: usize = 1024;
 /// Bytes of operation records that may wait to be fetched, over all shards.
 const RECORDS_WAITING_BYTES_MAX: usize = 256 << 20;
 
+/// How an operation ended, before it is written down.
+struct Ending {
+    class: ErrorClass,
+    seen_version: u64,
+    says: String,
+    evidence: Option<Evidence>,
+}
+
+impl Ending {
+    fn of(class: ErrorClass, says: String) -> Self {
+        Self {
+            class,
+            seen_version: 0,
+            says,
+            evidence: None,
+        }
+    }
+}
+
 impl Shard {
     /// The connection is of no use any more; the operation on it ends with this class.
     pub(super) fn end_broken(
@@ -28,7 +48,12 @@ impl Shard {
     ) {
         if self.slots.get(number).flight.step != Step::Abort {
             self.example(class, why);
-            self.conclude(number, class, 0, now_ns);
+            let says = if self.exhibits.wants(class) {
+                why.to_string()
+            } else {
+                String::new()
+            };
+            self.conclude(number, Ending::of(class, says), now_ns);
         }
         self.close(number);
     }
@@ -36,26 +61,30 @@ impl Shard {
     /// Ends an operation by its whole answer; a good body must also be the right one.
     pub(super) fn conclude_answered(&mut self, number: u32, class: ErrorClass, at_ns: u64) {
         let answer = &mut self.slots.get(number).exchange.answer;
-        let (mut class, mut version) = (class, 0);
+        let mut ending = Ending::of(class, String::new());
         if let Some(verdict) = answer.verdict() {
-            version = verdict.version;
+            ending.seen_version = verdict.version;
             if class == ErrorClass::None {
-                class = verdict.class;
+                ending.class = verdict.class;
             }
-            if class != ErrorClass::None {
-                self.example(class, &verdict.detail);
+            ending.evidence = verdict.evidence;
+            if let Some(evidence) = &ending.evidence {
+                ending.says = evidence.to_string();
             }
-        } else if class != ErrorClass::None && !self.example_seen[class.slot()] {
-            let text =
-                String::from_utf8_lossy(&answer.text[..answer.text.len().min(EXAMPLE_BYTES_MAX)]);
-            let text = format!("status {} {text}", answer.status);
-            self.example(class, &text);
+        } else if self.exhibits.wants(class) {
+            let text = &answer.text[..answer.text.len().min(EXAMPLE_BYTES_MAX)];
+            let text = String::from_utf8_lossy(text);
+            ending.says = format!("status {} {text}", answer.status);
         }
-        self.conclude(number, class, version, at_ns);
+        if ending.class != ErrorClass::None {
+            self.example(ending.class, &ending.says);
+        }
+        self.conclude(number, ending, at_ns);
     }
 
     /// Counts and records the end of an operation.
-    fn conclude(&mut self, number: u32, class: ErrorClass, seen_version: u64, end_ns: u64) {
+    fn conclude(&mut self, number: u32, ending: Ending, end_ns: u64) {
+        let class = ending.class;
         let Slot {
             flight,
             exchange,
@@ -82,7 +111,7 @@ impl Shard {
             version: if flight.version != 0 {
                 flight.version
             } else {
-                seen_version
+                ending.seen_version
             },
             bytes: match flight.op {
                 Op::Put | Op::Multipart if outcome == Outcome::Ok => flight.size,
@@ -101,6 +130,14 @@ impl Shard {
             item: 0,
             nth_on_connection: flight.nth_on_connection,
         };
+        if record.outcome != Outcome::Dropped && class != ErrorClass::Stopped {
+            self.exhibits.look(&record, &exchange.answer.request_id);
+        }
+        if self.exhibits.wants(class) {
+            let id = &exchange.answer.request_id;
+            let Ending { says, evidence, .. } = ending;
+            self.exhibits.keep_error(&record, id, says, evidence);
+        }
         if flight.creates {
             let key = flight.key;
             self.ephemeral.created(key, outcome == Outcome::Ok);
@@ -216,6 +253,7 @@ impl Shard {
             mailbox.rows.append(&mut self.tally.drain_before(second));
         }
         mailbox.examples.append(&mut self.examples);
+        mailbox.exhibits.append(&mut self.exhibits.take_errors());
         let room = RECORDS_WAITING_BYTES_MAX / self.seat.count as usize;
         if mailbox.records.is_empty() {
             std::mem::swap(&mut mailbox.records, &mut self.records);
@@ -228,5 +266,13 @@ impl Shard {
             );
         }
         self.records.clear();
+    }
+
+    /// Hands the slowest operations over, at the end.
+    pub(super) fn show_slowest(&mut self) {
+        let slowest = self.exhibits.take_slowest();
+        lock(&self.shared.mailboxes[self.seat.index as usize])
+            .exhibits
+            .extend(slowest);
     }
 }

@@ -29,8 +29,8 @@ pub struct Head<'a> {
     pub content_length: Option<u64>,
     /// The `ETag`, as sent.
     pub etag: Option<&'a [u8]>,
-    /// There is an `x-amz-request-id`: an S3 server answered, not something in front of it.
-    pub from_s3: bool,
+    /// The `x-amz-request-id`. There is one: an S3 server answered, not something in front of it.
+    pub request_id: Option<&'a [u8]>,
 }
 
 /// Takes an answer apart into calls.
@@ -254,7 +254,7 @@ impl Parser {
             status,
             content_length,
             etag: fields.etag,
-            from_s3: fields.from_s3,
+            request_id: fields.request_id,
         });
         Ok(Some(used))
     }

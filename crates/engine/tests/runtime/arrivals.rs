@@ -82,6 +82,66 @@ fn latency_counts_from_the_due_time_when_the_server_stalls() {
     assert!(ended.get(Counter::Late) >= 85);
 }
 
+/// A server that stands still for one second, 0.5 s after its first request.
+fn stalling_server() -> Server {
+    let began = std::sync::OnceLock::new();
+    Server::plain(move |peer| {
+        while peer.request().is_some() {
+            let since = began.get_or_init(std::time::Instant::now).elapsed();
+            let stall = Duration::from_millis(500)..Duration::from_millis(1500);
+            if stall.contains(&since) {
+                std::thread::sleep(stall.end - since);
+            }
+            peer.send(OK);
+        }
+    })
+}
+
+/// What arithmetic says: arrivals every 5 ms, of which those in the stall wait for its end.
+fn expected_ns(percentile: f64, arrivals: f64) -> f64 {
+    let slower = (1.0 - percentile / 100.0) * arrivals;
+    (1e9 - slower * 5e6).max(0.0)
+}
+
+#[test]
+fn a_stall_of_one_second_is_told_as_arithmetic_says() {
+    let arrivals = 600.0;
+    for connections in [1, 400] {
+        let server = stalling_server();
+        let plan = plan(&server.url(), "head", 1)
+            .with("/limits/connections", json!(connections))
+            .with("/limits/in_flight", json!(connections))
+            .with("/timeouts/request_ms", json!(3000))
+            .with("/arrivals", open_loop(200.0, 3.0));
+        let ended = run(&plan);
+        assert_eq!(ended.only(), (O::Ok, C::None));
+        let latency = ended.histogram("latency");
+        for percentile in [75.0, 80.0, 90.0, 95.0, 99.0] {
+            let (told, due) = (
+                latency.percentile(percentile) as f64,
+                expected_ns(percentile, arrivals),
+            );
+            assert!(
+                (told - due).abs() <= 0.02 * 1e9,
+                "{connections} connections, p{percentile}: {told} instead of {due}"
+            );
+        }
+        assert!((latency.max() as f64 - 1e9).abs() <= 0.02e9);
+        // The service time does not hide it either: its longest is the stall; with a connection for everyone, its
+        // tail is that of the customers.
+        let service = ended.histogram("service");
+        assert!(
+            (service.max() as f64 - 1e9).abs() <= 0.02e9,
+            "{}",
+            service.max()
+        );
+        if connections > 1 {
+            let p90 = service.percentile(90.0) as f64;
+            assert!((p90 - expected_ns(90.0, arrivals)).abs() <= 0.02e9, "{p90}");
+        }
+    }
+}
+
 #[test]
 fn what_waits_too_long_is_dropped_and_never_sent() {
     let requests = std::sync::Arc::new(AtomicUsize::new(0));

@@ -4,6 +4,7 @@ mod answers;
 mod arrivals;
 mod bounds;
 mod connections;
+mod exhibits;
 mod integrity;
 mod mini_s3;
 mod plans;

@@ -8,7 +8,7 @@ pub(super) struct Fields<'a> {
     pub chunked: bool,
     pub keep_alive: bool,
     pub etag: Option<&'a [u8]>,
-    pub from_s3: bool,
+    pub request_id: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -19,7 +19,7 @@ impl<'a> Fields<'a> {
             chunked: false,
             keep_alive: is_1_1,
             etag: None,
-            from_s3: false,
+            request_id: None,
         };
         for header in headers {
             let name = header.name;
@@ -28,7 +28,9 @@ impl<'a> Fields<'a> {
                 4 if name.eq_ignore_ascii_case("etag") => fields.etag = Some(header.value),
                 10 if name.eq_ignore_ascii_case("connection") => fields.connection(header.value),
                 14 if name.eq_ignore_ascii_case("content-length") => fields.length(header.value)?,
-                16 if name.eq_ignore_ascii_case("x-amz-request-id") => fields.from_s3 = true,
+                16 if name.eq_ignore_ascii_case("x-amz-request-id") => {
+                    fields.request_id = Some(header.value);
+                }
                 17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                     if !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") || fields.chunked
                     {

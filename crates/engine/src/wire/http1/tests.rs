@@ -6,7 +6,7 @@ struct Seen {
     status: u16,
     length: Option<u64>,
     etag: Vec<u8>,
-    from_s3: bool,
+    request_id: bool,
     body: Vec<u8>,
 }
 
@@ -15,7 +15,7 @@ impl Sink for Seen {
         self.status = head.status;
         self.length = head.content_length;
         self.etag = head.etag.unwrap_or_default().to_vec();
-        self.from_s3 = head.from_s3;
+        self.request_id = head.request_id.is_some();
     }
 
     fn body(&mut self, bytes: &[u8]) {
@@ -60,7 +60,7 @@ fn content_length_ends_the_body_and_keeps_the_connection() {
             "{step}"
         );
         assert_eq!(
-            (seen.length, seen.etag.as_slice(), seen.from_s3),
+            (seen.length, seen.etag.as_slice(), seen.request_id),
             (Some(5), &b"\"x\""[..], true)
         );
     }
