@@ -43,7 +43,7 @@ def phase(name="calm", **fields):
 
 def facts(**fields):
     given = {
-        "plan": PLAN, "phases": [phase()], "book": book(script(200)), "capacity": None, "audit": None, "reads": None,
+        "plan": PLAN, "phases": [phase()], "book": book(script(200)), "capacity": None, "limits": [], "audit": None, "reads": None,
         "faults": [], "generator": None, "cleaned": None, "ending": Ending.COMPLETED, **fields,
     }  # fmt: skip
     return Facts(**given)

@@ -209,9 +209,9 @@ def test_progress_tells_rates_of_the_last_moment_not_of_the_whole(bench):
     assert first.left_s > last.left_s >= 0.0
 
 
-def test_without_a_record_the_histograms_are_gathered():
+def test_whoever_listens_hears_all_that_is_drained():
     bench, rows = Bench(), []
-    bench.run(bench.generator(script(30, seconds=2.0)), latency_to=rows)
+    bench.run(bench.generator(script(30, seconds=2.0)), heard=lambda drained: rows.extend(drained.latency))
     assert sum(row.count for row in rows if row.kind == "latency") == 30
 
 

@@ -6,7 +6,7 @@ A check runs when its sections are sound, so one typo does not hide what is wron
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from maul.campaign import checks_faults, checks_phases, checks_workload
+from maul.campaign import checks_faults, checks_phases, checks_search, checks_workload
 from maul.campaign.problems import Problem
 
 Check = Callable[..., Iterable[Problem]]
@@ -29,6 +29,8 @@ CROSS_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (checks_faults.objective_names_are_unique, ("objectives",)),
     (checks_faults.objectives_fit_phases, ("objectives", "phases")),
     (checks_faults.objectives_fit_mix, ("objectives", "workload")),
+    (checks_search.searches_rise, ("limit",)),
+    (checks_search.searches_name_objectives, ("limit", "objectives")),
 )
 
 

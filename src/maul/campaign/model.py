@@ -8,6 +8,7 @@ from maul.campaign.model_faults import Fault
 from maul.campaign.model_judgement import CheckName, Objective
 from maul.campaign.model_limits import Limits, Load
 from maul.campaign.model_phases import Phase
+from maul.campaign.model_search import LimitSearch
 from maul.campaign.model_target import Target
 from maul.campaign.model_workload import Workload
 from maul.campaign.part import Part
@@ -35,6 +36,8 @@ class Campaign(Part):
     objectives: tuple[Objective, ...] = Field(default=(), max_length=100)
     checks: tuple[CheckName, ...] = Field(default=tuple(CheckName), min_length=1)
     """Questions asked of the record; all of them when absent."""
+    limit: LimitSearch = LimitSearch()
+    """How `maul limit` searches; `maul beat` does not look at it."""
     limits: Limits = Limits()
     seed: Seed = 1
     """All randomness of the run comes from it."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maul import __version__
-from maul.cli import beat, calibrate, campaign, heal, hit, lab, plan, report, screen, wipe
+from maul.cli import beat, calibrate, campaign, heal, hit, lab, limit, plan, report, screen, wipe
 from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("beat")(beat.beat)
 app.command("plan")(plan.plan)
+app.command("limit")(limit.limit)
 app.command("hit")(hit.hit)
 app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)

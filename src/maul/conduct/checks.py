@@ -8,6 +8,7 @@ from maul.core.histogram import LatencyKind
 from maul.core.operation import Op, Outcome
 from maul.core.summary import (
     AuditSummary,
+    AxisLimit,
     Capacity,
     Check,
     Ending,
@@ -19,6 +20,7 @@ from maul.core.verdict import Verdict
 from maul.insight import LatencyBook, Select
 from maul.insight.latency import percentile_ms
 from maul.plan import ObjectivePlan, Plan
+from maul.plan.search import Judged, Why
 from maul.verify import audit, reads
 
 OPERATIONS_MIN = 50
@@ -33,6 +35,7 @@ class Facts:
     phases: Sequence[PhaseSummary]
     book: LatencyBook
     capacity: Capacity | None
+    limits: Sequence[AxisLimit]
     audit: AuditSummary | None
     reads: reads.ReadsSummary | None
     faults: Sequence[FaultSummary]
@@ -94,6 +97,23 @@ def limit_found(facts: Facts) -> list[Check]:
     found = capacity.highest_good_per_s is not None and capacity.first_bad_per_s is not None
     verdict = Verdict.PASS if found else Verdict.UNKNOWN
     return [Check(name="limit-found", verdict=verdict, says=capacity.says, phase=capacity.phase)]
+
+
+def limit(facts: Facts) -> list[Check]:
+    """Was the limit of every axis found by `maul limit`, and did the soak below it hold?"""
+    found = {one.phase: one for one in facts.limits}
+    return [_limit_check(phase.name, found.get(phase.name)) for phase in facts.plan.phases if phase.search is not None]
+
+
+def _limit_check(phase: str, found: AxisLimit | None) -> Check:
+    if found is None:
+        return Check(name="limit", verdict=Verdict.UNKNOWN, says="the search did not begin", phase=phase)
+    verdict = Verdict.UNKNOWN
+    if found.why == Why.FLOOR or (found.soak == Judged.BAD and found.why != Why.STOPPED):
+        verdict = Verdict.FAIL
+    elif found.why == Why.FOUND and found.soak != Judged.VOID and found.recovered is not False:
+        verdict = Verdict.PASS
+    return Check(name="limit", verdict=verdict, says=found.says, phase=phase)
 
 
 def durability(facts: Facts) -> list[Check]:
@@ -167,6 +187,7 @@ def cleaned(facts: Facts) -> list[Check]:
 CHECKS: dict[str, Callable[[Facts], list[Check]]] = {
     "objectives": objectives,
     "limit-found": limit_found,
+    "limit": limit,
     "durability": durability,
     "reads-true": reads_true,
     "faults-proven": faults_proven,

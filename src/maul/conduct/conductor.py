@@ -10,11 +10,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
 from maul.conduct.judge import judge
-from maul.conduct.phases import run_phase
+from maul.conduct.limit import search_limit
+from maul.conduct.phases import run_passes, run_phase
 from maul.conduct.prepare import door_of, place_on_paper, planned_on
 from maul.conduct.progress import Progress
 from maul.conduct.recorded import LastWords, Text
@@ -34,7 +36,7 @@ from maul.hosts.local import LocalHost
 from maul.hosts.places import journal_directory
 from maul.lab import cluster
 from maul.load import RustGenerator
-from maul.plan import PhasePlan, Plan, explain, to_json
+from maul.plan import LimitWish, PhasePlan, Plan, explain, to_json
 from maul.record import RunReader, RunWriter, write_summary
 from maul.site import Site
 from maul.site import load as load_site
@@ -45,6 +47,11 @@ AFTER: dict[str, Callable[[Stage, PhasePlan], None]] = {
 }
 """What a phase of a kind does beside its passes."""
 
+WORK: dict[str, Callable[[Stage, PhasePlan], dict[str, Any]]] = {
+    "limit": search_limit,
+}
+"""What a phase of a kind does instead of its passes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -53,6 +60,8 @@ class Order:
     campaign: Path | None = None
     site: Path | None = None
     runs_root: Path = Path("runs")
+    limit: LimitWish | None = None
+    """Search the limit instead of running the campaign's phases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,8 @@ def beat(
     clock = clock or SystemClock()
     campaign = campaigns.load(order.campaign)
     run_id = new_run_id(clock.now_ns())
-    planned_on(campaign, place_on_paper(campaign, order.site), run_id, clock)  # mistakes, before anything is started
+    # mistakes, before anything is started
+    planned_on(campaign, place_on_paper(campaign, order.site), run_id, clock, order.limit)
     stage: Stage | None = None
     with contextlib.closing(progress), StopSwitch() as stop:
         try:
@@ -85,7 +95,7 @@ def beat(
                 _deadman(run_id) as deadman,
                 _place(campaign, order.site, run_id, deadman, progress) as place,
             ):
-                plan = planned_on(campaign, place.site, run_id, clock)
+                plan = planned_on(campaign, place.site, run_id, clock, order.limit)
                 door = door_of(plan)
                 permit(door.endpoints, asked_of(place.site))
                 target = open_target(door, plan.prefix, progress.step)
@@ -188,24 +198,40 @@ def _perform(stage: Stage, *, stays: bool) -> None:
     stage.note(EventKind.RUN, Edge.BEGAN, stage.plan.run_id, details={"cores": stage.plan.cores, "pid": os.getpid()})
     for line in explain(stage.plan):
         stage.note(EventKind.RUN, Edge.INSTANT, "plan", line)
-    end = _End(Ending.FAILED, "a bug in maul ended the run", ExitCode.UNKNOWN)
+    end, tidied = _End(Ending.FAILED, "a bug in maul ended the run", ExitCode.UNKNOWN), False
     try:
         with sensing(stage.site, stage.writer, stage.clock):
             for phase in stage.plan.phases:
                 if stage.stopped:
                     break
-                run_phase(stage, phase, AFTER.get(phase.kind))
+                run_phase(stage, phase, AFTER.get(phase.kind), WORK.get(phase.kind, run_passes))
+            tidied = stays and _tidied_after_search(stage)
         end = _End(stage.stop.ending, stage.stop.reason, ExitCode.PASS)
     except MaulError as error:
         end = _End(Ending.FAILED, error.message, error.exit_code)
         stage.progress.step(error.message)
     finally:
-        if stays and end.ending is not Ending.COMPLETED:
+        if stays and not tidied and end.ending is not Ending.COMPLETED:
             _tell_leftovers(stage)
         details = {"ending": end.ending, "exit_code": int(end.exit_code)}
         stage.note(EventKind.RUN, Edge.ENDED, stage.plan.run_id, end.says, details)
         if stage.writer.failed is not None:
             _say_last(stage, end)
+
+
+def _tidied_after_search(stage: Stage) -> bool:
+    """A search that a person ends is over, not broken: what it wrote goes. A second Ctrl-C leaves the rest."""
+    searched = any(phase.search is not None for phase in stage.plan.phases)
+    if not searched or stage.stop.ending is not Ending.INTERRUPTED:
+        return False
+    tidy = stage.plan.phases[-1]
+    stage.stop, interrupted = stage.stop.until_hurried(), stage.stop
+    try:
+        if not stage.stopped:
+            run_phase(stage, tidy, AFTER.get(tidy.kind))
+        return not stage.stopped
+    finally:
+        stage.stop = interrupted
 
 
 def _tell_leftovers(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from maul.core.clock import Clock
 from maul.core.event import Edge, Event, EventKind
 from maul.core.histogram import Histogram, LatencyKind, LatencyRow
 from maul.core.sample import Sample
-from maul.load import Generator, GeneratorStatus
+from maul.load import Drained, Generator, GeneratorStatus
 from maul.plan import LevelPlan
 from maul.record import RunWriter
 
@@ -37,7 +37,7 @@ class Drive:
 
     `duration_s` is how long it should take, `patience_s` the longest it may; `run_left_s` what the run is expected
     to take after it; `endpoint_offset` the place of the engine's first endpoint among those of the phase;
-    `latency_to` gathers the histograms where there is no record.
+    `heard` is told everything that is drained, beside the record or instead of it.
     """
 
     phase: str
@@ -46,7 +46,7 @@ class Drive:
     levels: Sequence[LevelPlan] = ()
     run_left_s: float = 0.0
     endpoint_offset: int = 0
-    latency_to: list[LatencyRow] | None = None
+    heard: Callable[[Drained], None] | None = None
 
 
 @dataclass(slots=True)
@@ -121,8 +121,8 @@ class Driver:
     def _collect(self, generator: Generator, drive: Drive, look: "_Look") -> None:
         drained = generator.drain()
         look.add(drained.latency)
-        if drive.latency_to is not None:
-            drive.latency_to.extend(drained.latency)
+        if drive.heard is not None:
+            drive.heard(drained)
         if self._writer is not None:
             operations = drained.operations
             if drive.endpoint_offset:

@@ -19,7 +19,7 @@ from maul.core.ids import new_run_id
 from maul.core.operation import Outcome
 from maul.core.summary import Percentiles
 from maul.insight import percentiles
-from maul.load import RustGenerator
+from maul.load import Drained, RustGenerator
 from maul.plan import EnginePlan, Hit, HitPlan, with_secrets
 from maul.plan import hit as plan_hit
 from maul.plan.engine_plan import OpenArrivals
@@ -136,18 +136,22 @@ class _Runner:
     make_generator: GeneratorMaker
 
     def run(self, name: str, engine: EnginePlan, rows: list[LatencyRow] | None = None) -> Driven:
+        def heard(drained: Drained) -> None:
+            if rows is not None:
+                rows.extend(drained.latency)
+
         self.progress.step(f"{name}: {engine.mix[0].op} {self.plan.endpoint.url}")
         generator = self.make_generator(with_secrets(engine, self.target.door.credentials, self.target.ca_pems))
         driver = Driver(None, self.clock, self.stop, self.progress)
         seconds = engine.limits.seconds if name != "hit" else _seconds(engine)
-        drive = Drive(phase=name, duration_s=seconds, patience_s=engine.limits.seconds, latency_to=rows)
+        drive = Drive(phase=name, duration_s=seconds, patience_s=engine.limits.seconds, heard=heard)
         return driver.run(generator, drive)
 
     def clean_up(self) -> int:
         """How many objects may be left. Also after Ctrl-C: a hit leaves nothing behind unless it is told twice."""
         if self.plan.clean_up is None:
             return 0
-        self.stop = _Hurry(self.stop)  # when that was set already, nothing is started
+        self.stop = self.stop.until_hurried()  # when that was set already, nothing is started
         status = self.run("clean-up", self.plan.clean_up).status
         left = self.plan.clean_up.keyspace.objects - int(status["ok"])
         if left:
@@ -165,15 +169,6 @@ class _Runner:
                 remove_bucket(client, self.plan.bucket)
         except MaulError as error:
             self.progress.step(f"clean-up: {error.what}")
-
-
-class _Hurry(StopSwitch):
-    """A stop switch for the clean-up: only a second signal stops it."""
-
-    def __init__(self, first: StopSwitch) -> None:
-        super().__init__()
-        self.stopped = first.hurried
-        self.reason = "interrupted twice"
 
 
 def _opened(plan: HitPlan, request: Hit, credentials: Credentials | None, progress: Progress) -> OpenTarget:

@@ -17,7 +17,7 @@ from maul.conduct.operations import WRITING_KINDS, operations_of_kinds
 from maul.conduct.recorded import LastWords, Text, last_words_of, plan_of
 from maul.core.errors import CampaignError, ExitCode
 from maul.core.event import Edge, EventKind
-from maul.core.summary import AuditSummary, Capacity, Check, Ending, ErrorCount, FaultSummary, Summary
+from maul.core.summary import AuditSummary, AxisLimit, Capacity, Check, Ending, ErrorCount, FaultSummary, Summary
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict, worst
 from maul.faults.fault import UndoKind
@@ -29,9 +29,11 @@ from maul.insight import (
     exhibits_of,
     find_capacity,
     generator_summary,
+    limit_answers,
     phase_summaries,
 )
 from maul.insight.levels import GeneratorLimits
+from maul.insight.limits import show_limit
 from maul.insight.phases import final_statuses, last_known_ns
 from maul.plan import Plan
 from maul.record import RunReader
@@ -68,6 +70,7 @@ def judge(run: RunReader) -> Summary:
         phases=phases,
         book=tables.book,
         capacity=capacity,
+        limits=limit_answers(plan, tables.events, tables.samples),
         audit=_audit(tables, run, records_lost),
         # what ended untimely may miss writes that others have read
         reads=_reads(tables, faults, records_lost or int(end.ending in (Ending.KILLED, Ending.FAILED))),
@@ -77,7 +80,7 @@ def judge(run: RunReader) -> Summary:
             tables.book,
             plan.shards,
             capacity.levels if capacity is not None else (),
-            open_phases=[phase.name for phase in plan.phases if phase.kind in ("warm-up", "load")],
+            open_phases=[phase.name for phase in plan.phases if phase.kind in ("warm-up", "load", "limit")],
         ),
         cleaned=_details_of(tables.events, EventKind.NOTE, "cleaned"),
         ending=end.ending,
@@ -100,6 +103,7 @@ def judge(run: RunReader) -> Summary:
         checks=checks,
         phases=phases,
         capacity=capacity,
+        limits=list(facts.limits),
         errors=_errors(tables),
         exhibits=exhibits_of(run.exhibits(), plan.prefix, {phase.name: phase.endpoints for phase in plan.phases}),
         audit=facts.audit,
@@ -293,7 +297,15 @@ def _headline(verdict: Verdict, checks: list[Check], facts: Facts, seconds: floa
         names = dict.fromkeys(check.name for check in checks if check.verdict is verdict)
         word = "failed" if verdict is Verdict.FAIL else "could not be decided"
         head = f"{', '.join(names)} {word}; {passed} of {len(checks)} checks passed."
-    return " ".join([head, *_limit_words(facts.capacity), *_fault_words(facts.faults), _size_words(facts, seconds)])
+    return " ".join(
+        [
+            head,
+            *_limit_words(facts.capacity),
+            *_search_words(facts.limits),
+            *_fault_words(facts.faults),
+            _size_words(facts, seconds),
+        ]
+    )
 
 
 def _limit_words(capacity: Capacity | None) -> list[str]:
@@ -304,6 +316,15 @@ def _limit_words(capacity: Capacity | None) -> list[str]:
         return [f"{words}, the most that was asked."]
     wall = f" ({capacity.wall.kind} was the wall)" if capacity.wall and capacity.wall.kind != "none" else ""
     return [f"{words} and gave way at {capacity.first_bad_per_s:,.0f}{wall}."]
+
+
+def _search_words(limits: Sequence[AxisLimit]) -> list[str]:
+    words: list[str] = []
+    for limit in limits:
+        low, high = (None if rate is None else show_limit(limit, rate) for rate in (limit.lower, limit.upper))
+        if low is not None:
+            words.append(f"The limit of {limit.axis} is {low} to {high}." if high else f"It held {low}.")
+    return words
 
 
 def _fault_words(faults: Sequence[FaultSummary]) -> list[str]:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from maul.conduct.drive import OVERDUE, Drive, Driven, Driver, Watch
 from maul.conduct.harm import Harm
@@ -11,23 +11,49 @@ from maul.conduct.stage import Stage
 from maul.core.errors import InternalError
 from maul.core.event import Edge, EventKind
 from maul.core.summary import Ending
+from maul.core.units import show_duration
 from maul.guard import Action, EndPhase, Snapshot, WatchState, after_pass, decide, limits_for
+from maul.load import Drained
 from maul.plan import EnginePlan, PassPlan, PhasePlan, Plan, engine_plan_for, with_secrets
 
 
-def run_phase(stage: Stage, phase: PhasePlan, after: Callable[[Stage, PhasePlan], None] | None = None) -> None:
-    """Run one phase from its beginning to its end; `after` is what its kind does beside its passes."""
+class Ear(Protocol):
+    """Listens to an engine while it runs."""
+
+    def heard(self, drained: Drained) -> None:
+        """Something was drained; it goes into the record too."""
+        ...
+
+    def enough(self) -> str | None:
+        """A reason to end the engine, or None; asked at every tick."""
+        ...
+
+
+def run_passes(stage: Stage, phase: PhasePlan) -> dict[str, Any]:
+    """The passes of a phase, one after the other; the sum of their last statuses."""
+    total: dict[str, Any] = {}
+    for pass_ in phase.passes:
+        if stage.stopped:
+            break
+        driven = run_pass(stage, phase, pass_)
+        if driven is not None:
+            total = added(total, driven.status)
+    return total
+
+
+def run_phase(
+    stage: Stage,
+    phase: PhasePlan,
+    after: Callable[[Stage, PhasePlan], None] | None = None,
+    work: Callable[[Stage, PhasePlan], dict[str, Any]] = run_passes,
+) -> None:
+    """Run one phase from its beginning to its end: its work, and what its kind does `after` it."""
     stage.progress.step(f"{phase.name}: {_intent(phase)}")
     stage.note(EventKind.PHASE, Edge.BEGAN, phase.name, details={"kind": phase.kind})
     total: dict[str, Any] = {}
     try:
         with Harm(stage, stage.plan.faults_of(phase.name)):
-            for pass_ in phase.passes:
-                if stage.stopped:
-                    break
-                driven = run_pass(stage, phase, pass_)
-                if driven is not None:
-                    total = added(total, driven.status)
+            total = work(stage, phase)
         if after is not None and not stage.stopped:
             after(stage, phase)
     finally:
@@ -35,7 +61,9 @@ def run_phase(stage: Stage, phase: PhasePlan, after: Callable[[Stage, PhasePlan]
     stage.progress.step(f"{phase.name}: {_result(phase, total)}")
 
 
-def run_pass(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan | None = None) -> Driven | None:
+def run_pass(
+    stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan | None = None, *, ear: Ear | None = None
+) -> Driven | None:
     """Run one engine to its end; None when there is nothing to do. `engine_plan` replaces the pass's own."""
     engine_plan = engine_plan or engine_plan_for(stage.plan, phase, pass_, stage.state)
     if engine_plan is None:
@@ -48,9 +76,10 @@ def run_pass(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: Engin
         levels=phase.levels,
         run_left_s=_left_after(stage.plan, phase),
         endpoint_offset=pass_.endpoint_offset,
+        heard=ear.heard if ear is not None else None,
     )
     driver = Driver(stage.writer, stage.clock, stage.stop, stage.progress)
-    driven = driver.run(generator, drive, _watch(stage, phase, pass_))
+    driven = driver.run(generator, drive, _watch(stage, phase, pass_, ear))
     stage.state = stage.state.after(pass_, driven.status)
     _heed(stage, phase, str(driven.status["stop_reason"]))
     return driven
@@ -71,7 +100,7 @@ def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _watch(stage: Stage, phase: PhasePlan, pass_: PassPlan) -> Watch:
+def _watch(stage: Stage, phase: PhasePlan, pass_: PassPlan, ear: Ear | None) -> Watch:
     limits = limits_for(stage.plan, phase, pass_, stage.state, stage.began_ns)
     state = WatchState()
 
@@ -82,7 +111,7 @@ def _watch(stage: Stage, phase: PhasePlan, pass_: PassPlan) -> Watch:
         for action in actions:
             _obey(stage, action)
             return action.reason
-        return None
+        return ear.enough() if ear is not None else None
 
     return watch
 
@@ -120,6 +149,8 @@ def _intent(phase: PhasePlan) -> str:
     if phase.levels:
         low, high = phase.levels[0].rate_per_s, phase.levels[-1].rate_per_s
         return f"{len(phase.levels)} levels from {low:,.0f} to {high:,.0f} req/s, until something gives"
+    if phase.search is not None:
+        return f"search the highest rate that holds, at most {show_duration(phase.seconds)}"
     words = {
         "prepare": "write every object once",
         "warm-up": "let it settle",

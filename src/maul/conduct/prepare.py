@@ -10,18 +10,18 @@ from maul.core.errors import InternalError
 from maul.core.ids import new_run_id
 from maul.faults.catalogue import FAULTS
 from maul.lab.sketch import sketch_site
-from maul.plan import Plan, build
+from maul.plan import LimitWish, Overrides, Plan, build
 from maul.s3.credentials import Credentials, load_credentials
 from maul.s3.endpoint import Endpoint
 from maul.site import Site
 from maul.site import load as load_site
 
 
-def planned(campaign: Path | None, site: Path | None) -> Plan:
+def planned(campaign: Path | None, site: Path | None, limit: LimitWish | None = None) -> Plan:
     """The plan of a campaign, for looking at: no lab is started, nothing is sent."""
     clock = SystemClock()
     read = campaigns.load(campaign)
-    return planned_on(read, place_on_paper(read, site), new_run_id(clock.now_ns()), clock)
+    return planned_on(read, place_on_paper(read, site), new_run_id(clock.now_ns()), clock, limit)
 
 
 def place_on_paper(campaign: "campaigns.Campaign", site: Path | None) -> Site:
@@ -30,10 +30,13 @@ def place_on_paper(campaign: "campaigns.Campaign", site: Path | None) -> Site:
     return load_site(path) if path is not None else sketch_site()
 
 
-def planned_on(campaign: "campaigns.Campaign", site: Site, run_id: str, clock: Clock) -> Plan:
-    """The plan of a campaign on a site."""
+def planned_on(
+    campaign: "campaigns.Campaign", site: Site, run_id: str, clock: Clock, limit: LimitWish | None = None
+) -> Plan:
+    """The plan of a campaign on a site; with `limit`, of the search of its limit."""
     del clock
-    return build(campaign, site, run_id, os.cpu_count() or 1, fault_kinds=FAULTS)
+    overrides = Overrides(limit=limit)
+    return build(campaign, site, run_id, os.cpu_count() or 1, overrides=overrides, fault_kinds=FAULTS)
 
 
 def door_of(plan: Plan) -> Door:

@@ -37,6 +37,13 @@ class StopSwitch:
             self.reason, self.ending = reason, ending
             self.stopped.set()
 
+    def until_hurried(self) -> "StopSwitch":
+        """A switch for tidying up after a stop: only a second signal sets it."""
+        second = StopSwitch()
+        second.stopped = second.hurried = self.hurried
+        second.reason = "interrupted twice"
+        return second
+
     def __enter__(self) -> Self:
         """Bind the signals. Only the main thread may."""
         for number in self._SIGNALS:

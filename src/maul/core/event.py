@@ -11,6 +11,7 @@ class EventKind(StrEnum):
     RUN = "run"
     PHASE = "phase"
     LEVEL = "level"
+    TRIAL = "trial"
     FAULT = "fault"
     GUARD = "guard"
     GAP = "gap"

@@ -191,6 +191,56 @@ class Capacity(_Part):
     """Why some figure of a level should not be trusted."""
 
 
+class TrialSummary(_Part):
+    """One move of the search of a limit. Rates in operations per second, as asked and of the steady part.
+
+    `move`: trial, cool-down or soak. `judged`: good, bad, void (the generator was the limit), recovered,
+    not-recovered, cut-short. The bounds are those known after it.
+    """
+
+    move: str
+    began_ns: int
+    ended_ns: int
+    rate_per_s: float
+    seconds: float
+    judged: str
+    offered_per_s: float
+    achieved_per_s: float
+    p50_ms: float
+    p99_ms: float
+    error_ratio: float
+    dropped_ratio: float
+    lag_p99_ms: float
+    settled_s: float | None
+    lower_per_s: float | None
+    upper_per_s: float | None
+    why_not: str = ""
+
+
+class AxisLimit(_Part):
+    """The highest rate of one axis that still meets the objectives: it lies in [`lower`, `upper`], in `unit`.
+
+    None: there is no such bound. `why`: found, ceiling, floor, generator, not-recovered, out-of-time, stopped.
+    `confirmed`: the bounds had the whole trial time that a bound needs. `soak`: good, bad, void, or none was made.
+    `stopped_by`: target, generator or nothing. `per_operation`: units of one operation (bytes of an object, else 1).
+    """
+
+    axis: str
+    phase: str
+    unit: str
+    per_operation: float
+    lower: float | None
+    upper: float | None
+    confirmed: bool
+    why: str
+    soak: str | None
+    recovered: bool | None
+    stopped_by: str
+    wall: Wall | None
+    trials: list[TrialSummary]
+    says: str
+
+
 class ErrorCount(_Part):
     """Operations that were not OK, by what went wrong."""
 
@@ -304,6 +354,7 @@ class Summary(_Part):
     checks: list[Check]
     phases: list[PhaseSummary]
     capacity: Capacity | None
+    limits: list[AxisLimit] = []
     errors: list[ErrorCount]
     exhibits: list[Exhibit] = []
     audit: AuditSummary | None

@@ -19,6 +19,8 @@ from maul.guard.caps import (
 from maul.guard.steps import StepRule, StepState, gave_way, next_step
 from maul.plan import PassPlan, PhasePlan, Plan, RuntimeState
 
+ERRORS = "error-ratio"
+
 
 @dataclass(frozen=True, slots=True)
 class StopRun:
@@ -90,6 +92,8 @@ class WatchLimits:
     requests_per_operation: float = 1.0
     missing_is_error: bool = True
     """False where keys may rightly be gone: an audit reads what was deleted, too."""
+    errors_end_phase: bool = False
+    """True for a trial of a search: it is there to find out, and its end ends nothing else."""
     own_ceilings: bool = False
     """True for a clean-up: the run's totals and its time do not keep it from tidying up."""
     steps: StepRule | None = None
@@ -118,6 +122,7 @@ def limits_for(plan: Plan, phase: PhasePlan, pass_: PassPlan, before: RuntimeSta
         before=before,
         requests_per_operation=expected.requests / expected.operations if expected.operations else 1.0,
         missing_is_error=phase.kind not in {"audit", "clean-up"},
+        errors_end_phase=phase.kind == "limit",
         own_ceilings=phase.kind == "clean-up",
         steps=StepRule(phase.levels, until.achieved_below, until.levels) if until else None,
     )
@@ -133,8 +138,11 @@ def decide(
     if limits.steps is not None:
         steps = next_step(steps, limits.steps, snapshot.elapsed_s, snapshot.offered, snapshot.ok)
     wanted: list[Action] = [
-        StopRun(reason, says) for reason, says in _stops(window, now, snapshot, limits).items() if says
+        EndPhase(reason, says) if reason == ERRORS and limits.errors_end_phase else StopRun(reason, says)
+        for reason, says in _stops(window, now, snapshot, limits).items()
+        if says
     ]
+    wanted.sort(key=lambda action: isinstance(action, EndPhase))
     gone = gave_way(steps, limits.steps) if limits.steps is not None else None
     if gone:
         wanted.append(EndPhase("gave-way", gone))
@@ -161,7 +169,7 @@ def _stops(window: Window, now: Mark, snapshot: Snapshot, limits: WatchLimits) -
     """Every reason to stop the run, by its word."""
     reasons = {
         "disk-full": disk_low(snapshot.disk_free_bytes, limits.disk_free_bytes),
-        "error-ratio": errors_over(window, now, limits.error_window_ns, limits.error_ratio),
+        ERRORS: errors_over(window, now, limits.error_window_ns, limits.error_ratio),
     }
     if limits.own_ceilings:
         return reasons

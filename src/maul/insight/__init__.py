@@ -15,6 +15,7 @@ from maul.insight.gauges import Gauge, Gauges
 from maul.insight.generator import generator_summary
 from maul.insight.latency import ALL, WAITED, LatencyBook, Select, Series, percentile_ms, percentiles, series
 from maul.insight.levels import GeneratorLimits, Objective
+from maul.insight.limits import limit_answers
 from maul.insight.phases import final_statuses, phase_summaries
 from maul.insight.resources import Forecast, Resource, forecasts, resources
 from maul.insight.spans import Span, spans
@@ -44,6 +45,7 @@ __all__ = [
     "find_capacity",
     "forecasts",
     "generator_summary",
+    "limit_answers",
     "mser5",
     "percentile_ms",
     "percentiles",

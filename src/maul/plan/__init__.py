@@ -11,6 +11,7 @@ Add one by: a phase kind = a function in `passes.py` and its row in the table th
 from maul.plan.assemble import Overrides, build
 from maul.plan.engine_plan import Credentials, EnginePlan, with_secrets
 from maul.plan.hitting import Hit, HitPlan, hit
+from maul.plan.limiting import LimitWish, trial_pass
 from maul.plan.model import (
     Amount,
     EndpointPlan,
@@ -21,6 +22,7 @@ from maul.plan.model import (
     PassPlan,
     PhasePlan,
     Plan,
+    SearchPlan,
     to_json,
 )
 from maul.plan.runtime import RuntimeState, engine_plan_for
@@ -35,6 +37,7 @@ __all__ = [
     "Hit",
     "HitPlan",
     "LevelPlan",
+    "LimitWish",
     "LimitsPlan",
     "ObjectivePlan",
     "Overrides",
@@ -42,10 +45,12 @@ __all__ = [
     "PhasePlan",
     "Plan",
     "RuntimeState",
+    "SearchPlan",
     "build",
     "engine_plan_for",
     "explain",
     "hit",
     "to_json",
+    "trial_pass",
     "with_secrets",
 ]

@@ -1,7 +1,7 @@
 """Build: campaign and site become a plan, or everything that speaks against it."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,14 @@ from maul.plan.budget import over_budget
 from maul.plan.costs import mean_cost
 from maul.plan.ground import Ground
 from maul.plan.harm import fault_plans
+from maul.plan.limiting import (
+    LimitWish,
+    limit_notes,
+    limit_objectives,
+    limit_peak,
+    limit_phases,
+    limit_problems,
+)
 from maul.plan.model import (
     Amount,
     CredentialsPlan,
@@ -42,6 +50,12 @@ class Overrides:
     shards: int | None = None
     bucket: str | None = None
     endpoints: tuple[str, ...] | None = None
+    limit: LimitWish | None = None
+    """Search the limit instead of running the campaign's phases."""
+
+
+LIMIT_CHECKS = ("limit", "durability", "reads-true", "cleaned")
+"""What `maul limit` asks; the last three where the campaign asks them."""
 
 
 def build(
@@ -58,13 +72,17 @@ def build(
     Raises CampaignError with every problem, its line, and the arithmetic where a total exceeds a limit.
     """
     source = campaign.source
-    campaign = _overridden(campaign, overrides or Overrides())
+    overrides = overrides or Overrides()
+    campaign = _overridden(campaign, overrides)
+    searched = overrides.limit is not None
     problems = [*cross_problems(dict(campaign)), *endpoint_problems(campaign, site)]
+    if searched and not problems:
+        problems = list(limit_problems(campaign))
     if problems:
         raise CampaignProblemsError(problems, source)
-    ground = _ground(campaign, site, run_id, cores)
-    phases = phase_plans(ground)
-    faults, fault_problems = fault_plans(campaign, site, phases, fault_kinds)
+    ground = _ground(campaign, site, run_id, cores, limit_peak(campaign) if searched else None)
+    phases = limit_phases(ground) if searched else phase_plans(ground)
+    faults, fault_problems = ((), ()) if searched else fault_plans(campaign, site, phases, fault_kinds)
     problems = [*fault_problems, *over_budget(campaign, phases)]
     if problems:
         raise CampaignProblemsError(problems, source)
@@ -88,12 +106,12 @@ def build(
         restart_gap_ms=site.consistency.restart_gap_ms,
         phases=phases,
         faults=faults,
-        objectives=tuple(_objective(objective) for objective in campaign.objectives),
-        checks=tuple(str(check) for check in campaign.checks),
+        objectives=tuple(_limit_objectives(campaign) if searched else map(_objective, campaign.objectives)),
+        checks=_limit_checks(campaign, phases) if searched else tuple(str(check) for check in campaign.checks),
         limits=_limits(campaign),
         expected=sum((phase.expected for phase in phases), Amount()),
         seconds=_seconds(phases),
-        notes=notes(campaign, site, phases),
+        notes=(*(limit_notes(campaign, phases) if searched else ()), *notes(campaign, site, phases, rising=not searched)),
     )
 
 
@@ -102,13 +120,14 @@ def _overridden(campaign: Campaign, overrides: Overrides) -> Campaign:
     wishes: dict[str, dict[str, Any]] = {
         "target": _given(bucket=overrides.bucket, endpoints=overrides.endpoints),
         "load": _given(shards=overrides.shards),
+        "limit": overrides.limit.changes(campaign) if overrides.limit else {},
         "": _given(seed=overrides.seed),
     }
     if not any(wishes.values()):
         return campaign
     data = campaign.model_dump(mode="json", by_alias=True)
     for section, wish in wishes.items():
-        (data[section] if section else data).update(wish)
+        _merge(data[section] if section else data, wish)
     try:
         changed = Campaign.model_validate(data)
     except ValidationError as error:
@@ -117,11 +136,37 @@ def _overridden(campaign: Campaign, overrides: Overrides) -> Campaign:
     return changed
 
 
+def _merge(data: dict[str, Any], wish: Mapping[str, Any]) -> None:
+    for key, value in wish.items():
+        if isinstance(value, Mapping):
+            data[key].update(value)
+        else:
+            data[key] = value
+
+
+def _limit_objectives(campaign: Campaign) -> Iterator[ObjectivePlan]:
+    """Those that decide an axis, asked of the phase in which it is searched."""
+    asked = limit_objectives(campaign)
+    for objective in campaign.objectives:
+        if objective.name in asked:
+            yield _objective(objective).model_copy(update={"phases": asked[objective.name]})
+
+
+def _limit_checks(campaign: Campaign, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
+    wanted = {str(check) for check in campaign.checks} | {"limit"}
+    if not any(phase.kind == "audit" for phase in phases):
+        wanted.discard("durability")
+    return tuple(check for check in LIMIT_CHECKS if check in wanted)
+
+
 def _given(**wishes: object) -> dict[str, Any]:
     return {key: wish for key, wish in wishes.items() if wish is not None}
 
 
-def _ground(campaign: Campaign, site: Site, run_id: str, cores: int) -> Ground:
+def _ground(
+    campaign: Campaign, site: Site, run_id: str, cores: int, heaviest: tuple[float, float] | None = None
+) -> Ground:
+    """`heaviest`: (operations, bytes) per second, where it is not that of the campaign's phases."""
     doors: dict[str, EndpointPlan] = {
         endpoint.name: EndpointPlan(
             name=endpoint.name, url=endpoint.url, ca=endpoint.ca, server_name=endpoint.server_name
@@ -135,18 +180,21 @@ def _ground(campaign: Campaign, site: Site, run_id: str, cores: int) -> Ground:
         run=run_number(run_id),
         prefix=f"maul/{run_id}/",
         region=campaign.target.region or site.region,
-        shards=_shards(campaign, cores),
+        shards=_shards(campaign, cores, heaviest or _heaviest(campaign)),
         endpoints=endpoints,
         doors=doors,
         audited=gateways or endpoints,
     )
 
 
-def _shards(campaign: Campaign, cores: int) -> int:
+def _heaviest(campaign: Campaign) -> tuple[float, float]:
     peak = max((phase.peak_per_s for phase in campaign.phases if isinstance(phase, TimedPhase)), default=0.0)
     weights = campaign.workload.mix.by_op()
-    heaviest = max(peak, 1.0) * mean_cost(weights, campaign.workload).bytes
-    demand = Demand(peak, heaviest, min(campaign.load.in_flight, campaign.load.connections))
+    return peak, max(peak, 1.0) * mean_cost(weights, campaign.workload).bytes
+
+
+def _shards(campaign: Campaign, cores: int, heaviest: tuple[float, float]) -> int:
+    demand = Demand(*heaviest, min(campaign.load.in_flight, campaign.load.connections))
     asked = campaign.load.shards
     return choose_shards(demand, cores, None if asked == "auto" else asked)
 

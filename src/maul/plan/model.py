@@ -5,7 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from maul.campaign.model_search import AxisName
 from maul.plan.engine_plan import EnginePlan, Frozen, OpName, RegionName
+from maul.plan.search import Goal
 
 # What may differ between two runs of the same plan: who ran it, and where this machine keeps its files.
 _NOT_HASHED = frozenset({"run_id", "run", "prefix", "ca", "file"})
@@ -42,6 +44,33 @@ class UntilPlan(Frozen):
 
     achieved_below: float
     levels: int
+
+
+class SearchPlan(Frozen):
+    """A search of the highest rate that holds; rates in operations per second. See `search.Goal`."""
+
+    axis: AxisName
+    bytes_per_operation: float | None
+    """Of body, on the axis of bytes; None on the others."""
+    from_per_s: float
+    to_per_s: float
+    trial_s: float
+    confirm_s: float
+    soak_s: float
+    width: float
+    cool_down_s: float
+    seconds_max: float
+
+    @classmethod
+    def of(cls, axis: AxisName, goal: Goal, bytes_per_operation: float | None) -> "SearchPlan":
+        """As a plan keeps it."""
+        fields = {name: getattr(goal, name) for name in cls.model_fields if hasattr(goal, name)}
+        return cls(axis=axis, bytes_per_operation=bytes_per_operation, **fields)
+
+    @property
+    def goal(self) -> Goal:
+        """As the search wants it."""
+        return Goal(**self.model_dump(exclude={"axis", "bytes_per_operation"}))
 
 
 class Amount(Frozen):
@@ -88,7 +117,7 @@ class PhasePlan(Frozen):
     """One phase: its passes one after the other."""
 
     name: str
-    kind: Literal["prepare", "warm-up", "load", "audit", "clean-up"]
+    kind: Literal["prepare", "warm-up", "load", "limit", "audit", "clean-up"]
     timed: bool
     seconds: float
     """Planned length of a timed phase; an estimate of the others."""
@@ -99,6 +128,8 @@ class PhasePlan(Frozen):
     until: UntilPlan | None = None
     listing: bool = False
     """Audit only: listings are compared too."""
+    search: SearchPlan | None = None
+    """Limit only. Its one pass is the template of every trial; `expected` and `seconds` are the most it may take."""
 
 
 class FaultPlan(Frozen):

@@ -9,11 +9,11 @@ from maul.plan.model import PhasePlan
 from maul.site import Site
 
 
-def notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
-    """One sentence each."""
+def notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan], *, rising: bool = True) -> tuple[str, ...]:
+    """One sentence each; `rising` False where the phases are not the campaign's own but a search of its limit."""
+    own = (*_absent_phases(campaign, phases), *_capacity(campaign, phases)) if rising else ()
     return (
-        *_absent_phases(campaign, phases),
-        *_capacity(campaign, phases),
+        *own,
         *_duration(campaign, phases),
         *_place(campaign, site, phases),
     )

@@ -73,12 +73,14 @@ def _after(ground: Ground, phase: Phase, written: Written) -> Written:
     )
 
 
-def _prepare(ground: Ground, phase: PreparePhase, _written: Written) -> PhasePlan:
+def prepare_plan(ground: Ground, phase: PreparePhase, _written: Written | None = None) -> PhasePlan:
+    """Every object is put once."""
     one_pass = _once(ground, phase, _Sweep("put", "base", ground.workload.objects, ground.endpoints))
     return _phase(phase, ground.endpoints, (one_pass,))
 
 
-def _audit(ground: Ground, phase: AuditPhase, written: Written) -> PhasePlan:
+def audit_plan(ground: Ground, phase: AuditPhase, written: Written) -> PhasePlan:
+    """Everything written is read through every door."""
     doors = tuple(ground.doors[name] for name in phase.through) or ground.audited
     passes = [
         _once(ground, phase, _Sweep("get", region, count, (door,), offset, f"{region} through {door.name}"))
@@ -88,7 +90,8 @@ def _audit(ground: Ground, phase: AuditPhase, written: Written) -> PhasePlan:
     return _phase(phase, doors, tuple(passes), listing=phase.listing)
 
 
-def _clean_up(ground: Ground, phase: CleanUpPhase, written: Written) -> PhasePlan:
+def clean_up_plan(ground: Ground, phase: CleanUpPhase, written: Written) -> PhasePlan:
+    """Everything written is deleted."""
     passes = [
         _once(ground, phase, _Sweep("delete", region, count, ground.endpoints)) for region, count in written.regions()
     ]
@@ -118,11 +121,11 @@ def _timed(ground: Ground, phase: TimedPhase, _written: Written) -> PhasePlan:
 
 
 _BY_KIND: dict[type, Callable[[Ground, Any, Written], PhasePlan]] = {
-    PreparePhase: _prepare,
+    PreparePhase: prepare_plan,
     WarmUpPhase: _timed,
     LoadPhase: _timed,
-    AuditPhase: _audit,
-    CleanUpPhase: _clean_up,
+    AuditPhase: audit_plan,
+    CleanUpPhase: clean_up_plan,
 }
 
 

@@ -14,7 +14,7 @@ from maul.plan.engine_plan import (
     TraceArrivals,
     UniformSizes,
 )
-from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan
+from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan, SearchPlan
 
 Row = tuple[str, str]  # a name at the left, a sentence at the right
 
@@ -63,20 +63,35 @@ def _target(plan: Plan) -> Iterator[Row]:
 
 
 def _phase(plan: Plan, phase: PhasePlan) -> Iterator[Row]:
-    amount, about = phase.expected, "" if phase.timed else "about "
+    amount, about = phase.expected, "at most " if phase.search else "" if phase.timed else "about "
     yield (
         phase.name,
         f"{phase.kind}: {about}{show_duration(phase.seconds)}, {_count(amount.operations, 'operation')}, "
         f"{show_size(amount.bytes_sent)} sent, {show_size(amount.bytes_received)} received, "
         f"through {', '.join(phase.endpoints)}",
     )
-    for one in phase.passes:
+    if phase.search is not None:
+        yield from (("", f"  {line}") for line in _search(phase.search))
+    for one in phase.passes if phase.search is None else ():
         yield "", f"  {_pass(phase, one)}"
     if phase.until:
         rows = f"{phase.until.levels} levels in a row" if phase.until.levels > 1 else "a level"
         yield "", f"  ends early when {rows} answered less than {phase.until.achieved_below:.0%} well"
     for fault in plan.faults_of(phase.name):
         yield "", f"  {_fault(fault)}"
+
+
+def _search(search: SearchPlan) -> Iterator[str]:
+    unit = search.bytes_per_operation
+    low, high = (
+        _rate(rate) if unit is None else f"{show_size(rate * unit)}/s" for rate in (search.from_per_s, search.to_per_s)
+    )
+    what = {"requests": "requests", "bytes": "bytes of large objects", "connections": "new connections"}[search.axis]
+    yield f"the highest rate of {what} that meets the objectives, between {low} and {high}, to {search.width:.0%}"
+    yield (
+        f"trials of {show_duration(search.trial_s)} to {show_duration(search.confirm_s)}; after a bad one at most "
+        f"{show_duration(search.cool_down_s)} at {low}; then a soak of {show_duration(search.soak_s)}"
+    )
 
 
 def _pass(phase: PhasePlan, one: PassPlan) -> str:

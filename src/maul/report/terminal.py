@@ -13,6 +13,7 @@ from maul.core.summary import AuditSummary, Capacity, Check, ErrorCount, FaultSu
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict
 from maul.report import numerals, words
+from maul.report.limit_lines import limit_lines
 
 WIDTH_MAX = 100
 FINDINGS_SHOWN_MAX = 5
@@ -62,6 +63,8 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
         yield _section("Checks", _text("none was made, and no check is no pass"))
     if summary.capacity is not None:
         yield _section("Capacity", _capacity(summary.capacity))
+    for limit in summary.limits:
+        yield _section(f"Limit of {limit.axis}", limit_lines(limit))
     timed = [phase for phase in summary.phases if phase.latency]
     if timed:
         loads = [phase for phase in timed if phase.kind == "load"] or timed
