@@ -16,6 +16,8 @@ FILL = "  - {name: fill, kind: prepare}\n"
 KILL = "  - {name: kill, fault: process.kill, role: volume, phase: calm, after: 5s, hold: 5s}\n"
 GOOD = "  - {name: available, phases: [calm], errors_below: 0.1%}\n"
 
+LIMITS = "limits: {requests: 10000}"
+
 BREACHES = [
     # workload
     ("{get: 3, put: 2, delete: 1}", "{get: 0}",
@@ -86,6 +88,19 @@ BREACHES = [
     ("phases: [calm]", "phases: [calm, calm]", 'c.yaml:17:38: objectives[0].phases[1]: "calm" stands here twice; drop one'),
     ("errors_below: 0.1%", "errors_below: 0.1%, op: list", 'c.yaml:17:63: objectives[0].op: "list" has no weight in '
      "workload.mix, so this would never be answered; give it a weight or drop op"),
+    # the search of a limit
+    (LIMITS, "limit: {requests: {from: 50/s, to: 50/s}}",
+     "c.yaml:18:26: limit.requests.from: from (50/s) is not below to (50/s); lower one or raise the other"),
+    (LIMITS, "limit: {connections: {from: 50/s, to: 5/s}}",
+     "c.yaml:18:29: limit.connections.from: from (50/s) is not below to (5/s); lower one or raise the other"),
+    (LIMITS, "limit: {bytes: {from: 2MiB/s, to: 1MiB/s}}",
+     "c.yaml:18:23: limit.bytes.from: from (2 MiB/s) is not below to (1 MiB/s); lower one or raise the other"),
+    (LIMITS, "limit: {axes: [bytes, bytes]}", 'c.yaml:18:23: limit.axes[1]: "bytes" stands here twice; drop one'),
+    (LIMITS, "limit: {confirm: 3s}", "c.yaml:18:18: limit.confirm: confirm (3 s) is shorter than trial (4 s); raise it"),
+    (LIMITS, "limit: {bytes: {mix: {get: 0}}}",
+     "c.yaml:18:22: limit.bytes.mix: every weight is 0, so nothing would be sent; give get or put one"),
+    (LIMITS, "limit: {requests: {objectives: [availible]}}",
+     'c.yaml:18:33: limit.requests.objectives[0]: no objective is named "availible" (did you mean "available"?)'),
 ]  # fmt: skip
 
 

@@ -43,8 +43,9 @@ def phase(name="calm", **fields):
 
 def facts(**fields):
     given = {
-        "plan": PLAN, "phases": [phase()], "book": book(script(200)), "capacity": None, "limits": [], "audit": None, "reads": None,
-        "faults": [], "generator": None, "cleaned": None, "ending": Ending.COMPLETED, **fields,
+        "plan": PLAN, "phases": [phase()], "book": book(script(200)), "capacity": None, "limits": [],
+        "audit": None, "reads": None, "faults": [], "generator": None, "cleaned": None,
+        "ending": Ending.COMPLETED, **fields,
     }  # fmt: skip
     return Facts(**given)
 
@@ -276,8 +277,8 @@ def test_only_the_checks_that_the_plan_names_are_made_and_each_has_its_name():
     assert [check.name for check in run_checks(facts(plan=make_plan(checks=("durability",))))] == ["durability"]
     assert run_checks(facts(plan=make_plan(checks=()))) == []
     every = run_checks(facts(plan=make_plan(checks=tuple(CHECKS)), audit=audit(), reads=reads()))
-    assert {check.name for check in every} == {"available", "quick", *CHECKS} - {"objectives"}
+    assert {check.name for check in every} == {"available", "quick", *CHECKS} - {"objectives", "limit"}
 
 
 def test_the_plan_of_these_tests_is_the_one_they_speak_of():
-    assert PLAN.run_id == RUN and set(PLAN.checks) == set(CHECKS)
+    assert PLAN.run_id == RUN and set(PLAN.checks) == set(CHECKS) - {"limit"}

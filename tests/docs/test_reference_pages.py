@@ -35,6 +35,7 @@ def test_every_verb_and_check_has_a_row(reference: dict[str, object]) -> None:
     for verb in (
         "beat",
         "plan",
+        "limit",
         "hit",
         "report",
         "heal",

@@ -22,6 +22,8 @@ BINS = 60
 TREND_P_MAX = 0.01
 RISE_RATIO, RISE_MS = 1.5, 5.0
 """A median that is so much higher at the end than at the beginning, and never settled: a queue that grows."""
+UNDER_WAY_RATIO = 0.03
+"""Of the arrivals of half a trial: what may be under way at its end where no latency was promised."""
 EDGE_MS_MIN, EDGE_MS_MAX = 50.0, 1000.0
 OFFERED_MIN = 10
 """Fewer arrivals say nothing."""
@@ -121,7 +123,7 @@ def measure_trial(answers: Answers, rate_per_s: float, seconds: float, objective
     from_ns = began_ns if cut_ns is None else cut_ns
     due, done = judged.offered, int(((answers.end_ns >= from_ns) & (answers.end_ns < ended_ns) & _ok(answers)).sum())
     length_s = max((ended_ns - from_ns) / 1e9, 1e-9)
-    why_not = [*_shortfall(due, done, judged, _in_flight(due / length_s, judged, objectives)), *rises]
+    why_not = [*_shortfall(answers, from_ns, ended_ns, objectives), *rises]
     for objective in objectives:
         why_not += _broken(objective, judged)
     return TrialFacts(
@@ -192,18 +194,21 @@ def _settled(answers: Answers, began_ns: int, ended_ns: int) -> tuple[int | None
     return None, []
 
 
-def _in_flight(rate_per_s: float, judged: Answers, objectives: Sequence[Objective]) -> float:
-    """Operations that may rightly be under way at an edge: as long as promised, else as long as half of them take."""
-    promised = [one.latency_below_ms for one in objectives if one.latency_below_ms is not None and one.op is None]
-    return rate_per_s * min(promised, default=2 * judged.percentile_ms(50.0)) / 1e3
+def _shortfall(answers: Answers, from_ns: int, ended_ns: int, objectives: Sequence[Objective]) -> list[str]:
+    """In a steady state as much ends as comes due. Asked of the second half: by then what began early has ended.
 
-
-def _shortfall(due: int, done: int, judged: Answers, in_flight: float) -> list[str]:
-    """In a steady state as much ends as comes due, but for what is under way at one edge and not at the other."""
+    What is under way at the end may be as much as comes due within the promised latency.
+    """
+    middle_ns = (from_ns + ended_ns) // 2
+    due = int(((answers.due_ns >= middle_ns) & (answers.due_ns < ended_ns)).sum())
+    done = int(((answers.end_ns >= middle_ns) & (answers.end_ns < ended_ns) & _ok(answers)).sum())
+    promised_ms = min((one.latency_below_ms for one in objectives if one.latency_below_ms and not one.op), default=0.0)
+    rate_per_ms = due / max((ended_ns - middle_ns) / 1e6, 1e-6)
+    slack = ACHIEVED_SLACK + max(rate_per_ms * promised_ms, due * UNDER_WAY_RATIO)
     why: list[str] = []
-    if due - done > due * (1 - ACHIEVED_RATIO_MIN) + ACHIEVED_SLACK + in_flight:
+    if due - done > due * (1 - ACHIEVED_RATIO_MIN) + slack:
         why.append(f"only {show_ratio(done / due)} of what was offered was achieved")
-    dropped = int((judged.outcome == Outcome.DROPPED).sum())
+    dropped = int(((answers.outcome == Outcome.DROPPED) & (answers.due_ns >= from_ns)).sum())
     if dropped:
         why.append(f"{show_count(dropped)} arrivals were dropped after waiting in vain for a connection")
     return why

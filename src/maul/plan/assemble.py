@@ -20,7 +20,6 @@ from maul.plan.ground import Ground
 from maul.plan.harm import fault_plans
 from maul.plan.limiting import (
     LimitWish,
-    limit_notes,
     limit_objectives,
     limit_peak,
     limit_phases,
@@ -35,7 +34,7 @@ from maul.plan.model import (
     PhasePlan,
     Plan,
 )
-from maul.plan.notes import notes
+from maul.plan.notes import limit_notes, notes
 from maul.plan.passes import phase_plans
 from maul.plan.places import endpoint_problems, target_endpoints
 from maul.plan.shards import Demand, choose_shards
@@ -111,7 +110,7 @@ def build(
         limits=_limits(campaign),
         expected=sum((phase.expected for phase in phases), Amount()),
         seconds=_seconds(phases),
-        notes=(*(limit_notes(campaign, phases) if searched else ()), *notes(campaign, site, phases, rising=not searched)),
+        notes=limit_notes(campaign, site, phases) if searched else notes(campaign, site, phases),
     )
 
 

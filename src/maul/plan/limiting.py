@@ -114,14 +114,6 @@ def limit_peak(campaign: Campaign) -> tuple[float, float]:
     return max(axis.goal.to_per_s for axis in axes), max(axis.goal.to_per_s * axis.cost.bytes for axis in axes)
 
 
-def limit_notes(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[str]:
-    """What the search leaves out."""
-    if campaign.faults:
-        yield "maul limit hurts nothing: the campaign's faults are left out"
-    if not any(phase.kind == "audit" for phase in phases):
-        yield "the campaign has no audit phase: what was written during the search is not read back"
-
-
 def trial_pass(phase: PhasePlan, number: int, rate_per_s: float, seconds: float) -> PassPlan:
     """The pass of one move of a search: this rate, for this long, with random choices of its own."""
     (template,), search = phase.passes, phase.search

@@ -9,14 +9,22 @@ from maul.plan.model import PhasePlan
 from maul.site import Site
 
 
-def notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan], *, rising: bool = True) -> tuple[str, ...]:
-    """One sentence each; `rising` False where the phases are not the campaign's own but a search of its limit."""
-    own = (*_absent_phases(campaign, phases), *_capacity(campaign, phases)) if rising else ()
+def notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
+    """One sentence each."""
     return (
-        *own,
+        *_absent_phases(campaign, phases),
+        *_capacity(campaign, phases),
         *_duration(campaign, phases),
         *_place(campaign, site, phases),
     )
+
+
+def limit_notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
+    """As above, where the phases are a search of the campaign's limit."""
+    left_out = ["maul limit hurts nothing: the campaign's faults are left out"] if campaign.faults else []
+    if not any(phase.kind == "audit" for phase in phases):
+        left_out.append("the campaign has no audit phase: what was written during the search is not read back")
+    return (*left_out, *_duration(campaign, phases), *_place(campaign, site, phases))
 
 
 def _absent_phases(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[str]:
