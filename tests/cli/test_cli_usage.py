@@ -13,8 +13,9 @@ from maul.cli import main as cli
 from maul.conduct import conductor
 
 VERBS = [
-    (), ("beat",), ("plan",), ("hit",), ("calibrate",), ("report",), ("heal",), ("wipe",), ("lab",),
+    (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("heal",), ("wipe",), ("lab",),
     ("lab", "up"), ("lab", "status"), ("lab", "down"), ("campaign",), ("campaign", "schema"), ("campaign", "check"),
+    ("campaign", "show"),
     ("campaign", "show"),
 ]  # fmt: skip
 
@@ -82,6 +83,14 @@ def test_version(maul):
         (["hit", "http://127.0.0.1:99999"], "URL"),
         (["hit", "http://127.0.0.1:1/b/key"], "--key"),
         (["hit", ""], "URL"),
+        (["limit", "--axis", "sideways"], "'sideways' is not one of"),
+        (["limit", "--axis", "all", "--to", "100/s"], "--from and --to count on one axis"),
+        (["limit", "--axis", "requests", "--from", "fast"], "'fast' is not a rate"),
+        (["limit", "--axis", "bytes", "--from", "20 parsecs"], "20 parsecs"),
+        (["limit", "--axis", "requests", "--from", "100/s", "--to", "100/s"], "from (100/s) is not below to (100/s)"),
+        (["limit", "--axis", "requests", "--to", "5000/s"], "to is 5000/s, above limits.rate (2000/s)"),
+        (["limit", "--axis", "bytes", "--to", "900MB/s"], "above limits.bandwidth"),
+        (["limit", "nowhere.yaml"], "nowhere.yaml"),
         (["campaign", "check"], "campaign"),
         (["lab", "status", "--name", "../up"], "'../up' is not a name"),
         (["lab", "down", "--dir", "a,b"], "commas"),
