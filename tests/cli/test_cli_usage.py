@@ -16,7 +16,6 @@ VERBS = [
     (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("heal",), ("wipe",), ("lab",),
     ("lab", "up"), ("lab", "status"), ("lab", "down"), ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"),
-    ("campaign", "show"),
 ]  # fmt: skip
 
 

@@ -192,8 +192,6 @@ def _decide(campaign: Campaign, axis: AxisName, mix: dict[str, float]) -> tuple[
 
 def _axis_problems(campaign: Campaign, axis: _Axis) -> Iterator[Problem]:
     path, goal, limits = ("limit", axis.name), axis.goal, campaign.limits
-    if axis.name == "connections":
-        yield Problem(("limit", "axes"), "this engine cannot make a connection for each request yet; drop this axis")
     if not axis.objectives:
         ops = ", ".join(axis.mix)
         yield Problem(
