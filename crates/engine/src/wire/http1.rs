@@ -284,4 +284,6 @@ fn has_blank_line(bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -265,3 +265,45 @@ fn bytes_behind_an_answer_cost_the_connection_but_not_the_operation() {
     assert_eq!(ended.only(), (O::Ok, C::None));
     assert_eq!(server.connections(), 4);
 }
+
+/// Every answer is another lie. Nothing of it may be believed to be a good body, and the run comes to its end.
+#[test]
+fn a_server_that_lies_in_every_answer_is_survived_and_classed() {
+    let lies: [&[u8]; 12] = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfar more than ten bytes",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        b"HTTP/1.1 999 X\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"\0\0\0\0\0\0\0\0",
+        b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 302 Found\r\nLocation: http://198.51.100.1/\r\nContent-Length: 0\r\n\r\n",
+    ];
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::plain(move |peer| {
+        // keep-alive is a lie as well: the connection is closed after each answer
+        if peer.request().is_some() {
+            let turn = turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            peer.send(lies[turn % lies.len()]);
+        }
+    });
+    for op in ["get", "put"] {
+        let plan = plan(&server.url(), op, 240).with("/timeouts/request_ms", json!(500));
+        let ended = run(&plan);
+        assert_eq!(ended.records.len(), 240);
+        if op == "get" {
+            assert_eq!(
+                ended.count(O::Ok, C::None),
+                0,
+                "no lie passes for an object"
+            );
+        }
+        for class in [C::Protocol, C::Reset, C::Redirect] {
+            assert!(ended.get_class(class) > 0, "{op}: {class:?}");
+        }
+    }
+}

@@ -141,6 +141,13 @@ impl Ended {
             .count()
     }
 
+    pub fn get_class(&self, class: ErrorClass) -> usize {
+        self.records
+            .iter()
+            .filter(|record| record.class == class)
+            .count()
+    }
+
     pub fn example(&self, class: ErrorClass) -> &str {
         self.status
             .examples
