@@ -1,10 +1,11 @@
 //! An operation under way: a state machine over one or several exchanges of request and answer. Pure; the shard acts.
 
 use crate::answer::Answer;
-use crate::operation::{ErrorClass, Key, Op, FLAG_NEW_CONNECTION, FLAG_RESUMED};
+use crate::operation::{ErrorClass, Key, Op, FLAG_NEW_CONNECTION, FLAG_RESUMED, FLAG_SLOW_CLIENT};
 use crate::outcome;
 use crate::wire::http1::Parser;
 use crate::wire::request::Outgoing;
+use crate::wire::Pace;
 
 /// Longest upload id that is believed, bytes.
 const UPLOAD_ID_BYTES_MAX: usize = 1024;
@@ -68,6 +69,10 @@ pub struct Flight {
     pub first_byte_ns: u64,
     /// It is the first operation of its connection.
     pub on_new_connection: bool,
+    /// Its client is slow on purpose.
+    pub slow: Option<Pace>,
+    /// Its connection is closed when so many bytes of its body were handed to the kernel, fewer than it has.
+    pub give_up_at: Option<u64>,
     /// The TLS session of that connection was resumed.
     pub resumed: bool,
     /// Which request of its connection its first one was, counted from 1; 0 before.
@@ -96,6 +101,8 @@ impl Flight {
         sent_ns: 0,
         first_byte_ns: 0,
         on_new_connection: false,
+        slow: None,
+        give_up_at: None,
         resumed: false,
         nth_on_connection: 0,
         exchanges: 0,
@@ -108,6 +115,7 @@ impl Flight {
         [
             (self.on_new_connection, FLAG_NEW_CONNECTION),
             (self.resumed, FLAG_RESUMED),
+            (self.slow.is_some(), FLAG_SLOW_CLIENT),
         ]
         .iter()
         .map(|(holds, flag)| u8::from(*holds) * flag)
@@ -134,6 +142,8 @@ pub struct Upload {
 pub struct Exchange {
     /// The request.
     pub outgoing: Outgoing,
+    /// Bytes of it that may go before the client gives up; all of them, when it does not.
+    pub may_send: u64,
     /// All of it was handed to the kernel.
     pub sent_all: bool,
     /// Framing of the answer.

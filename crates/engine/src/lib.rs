@@ -26,6 +26,7 @@ pub mod schedule;
 pub mod shard;
 pub mod sigv4;
 pub mod sizes;
+pub mod slow;
 pub mod status;
 pub mod tally;
 pub mod wire;

@@ -45,6 +45,7 @@ fn class_of_refusal(status: u16, code: &[u8]) -> ErrorClass {
         (b"RequestTimeTooSkewed", _) => ErrorClass::ClockSkew,
         (b"AuthorizationHeaderMalformed" | b"PermanentRedirect", _) => ErrorClass::WrongRegion,
         (b"AccessDenied", _) | (b"", 403) => ErrorClass::AccessDenied,
+        (b"RequestTimeout", _) | (_, 408) => ErrorClass::RequestTimeout,
         // A HEAD has no body to say which of the two is missing.
         (b"", 404) => ErrorClass::NoSuchKey,
         (_, 300..=399) => ErrorClass::Redirect,

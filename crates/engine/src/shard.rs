@@ -6,6 +6,7 @@ mod decide;
 mod feed;
 mod operate;
 mod slots;
+mod slow;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::mix::Mix;
 use crate::operation::{ErrorClass, Op};
 use crate::plan::Plan;
 use crate::sizes::Sizes;
+use crate::slow::SlowClients;
 use crate::status::{Counter, Counters, Order, Shared};
 use crate::tally::Tally;
 use crate::wire::request::Encoder;
@@ -63,11 +65,14 @@ pub struct Shard {
     keys: KeyChooser,
     ephemeral: Ephemeral,
     sizes: Sizes,
+    slow: SlowClients,
     uploads: u64,
     connecting: Calendar,
     requesting: Calendar,
     /// Connections whose last answer is whole; the server closes them first.
     leaving: Calendar,
+    /// Operations of slow clients, that move their next bytes then.
+    slow_steps: Calendar,
     connect_ns: u64,
     request_ns: u64,
     late_ns: u64,
@@ -123,10 +128,12 @@ impl Shard {
             keys: KeyChooser::new(&plan.keyspace, plan.seed),
             ephemeral: Ephemeral::new(plan.keyspace.ephemeral_start, seat.index, seat.count),
             sizes: Sizes::new(&plan.sizes, plan.seed),
+            slow: SlowClients::new(&plan),
             uploads: 0,
             connecting: Calendar::default(),
             requesting: Calendar::default(),
             leaving: Calendar::default(),
+            slow_steps: Calendar::default(),
             connect_ns: plan.timeouts.connect_ms * NS_PER_MS,
             request_ns: plan.timeouts.request_ms * NS_PER_MS,
             late_ns: (plan.late_ms * NS_PER_MS as f64) as u64,
@@ -238,7 +245,9 @@ impl Shard {
         let connect_ns = self.connecting.next_ns().unwrap_or(u64::MAX);
         let request_ns = self.requesting.next_ns().unwrap_or(u64::MAX);
         let leave_ns = self.leaving.next_ns().unwrap_or(u64::MAX);
+        let slow_ns = self.slow_steps.next_ns().unwrap_or(u64::MAX);
         let other_ns = drop_ns
+            .min(slow_ns)
             .min(connect_ns)
             .min(leave_ns)
             .min(request_ns)
@@ -275,7 +284,11 @@ impl Shard {
             };
             let flight = match self.decided {
                 Some(flight) => flight,
-                None => self.decide(waiting),
+                None => {
+                    let flight = self.decide(waiting);
+                    let slow = self.slow.of(flight.op, waiting.number);
+                    Flight { slow, ..flight }
+                }
             };
             self.decided = Some(flight);
             let (requests, bytes) = self.cost(&flight);
@@ -312,6 +325,9 @@ impl Shard {
         }
         while let Some(number) = self.leaving.expired(now_ns) {
             self.close(number);
+        }
+        while let Some(number) = self.slow_steps.expired(now_ns) {
+            self.step_slowly(number, now_ns);
         }
     }
 

@@ -227,7 +227,4 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
     if !plain {
         missing("arrivals");
     }
-    if plan.slow.is_some() {
-        missing("slow");
-    }
 }

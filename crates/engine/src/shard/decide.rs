@@ -85,13 +85,16 @@ impl Shard {
         } = self.slots.get(number);
         let before = connection.as_ref().map_or(0, |open| open.requests);
         let allowed = plan.connections.requests_each.unwrap_or(u64::MAX);
-        *is_last = u64::from(before) + 1 >= allowed;
+        // A slow client is somebody else than the customers before and behind: it has a connection of its own.
+        let alone = flight.slow.is_some() && flight.step == Step::Single;
+        *is_last = alone || u64::from(before) + 1 >= allowed;
         let Exchange {
             outgoing,
             upload,
             parser,
             answer,
             sent_all,
+            may_send,
         } = exchange;
         let id = BodyId {
             run: plan.run,
@@ -149,6 +152,9 @@ impl Shard {
             unix_s,
         };
         self.encoder.encode(&mut ask, outgoing);
+        *may_send = flight
+            .give_up_at
+            .map_or(u64::MAX, |bytes| outgoing.head_bytes() + bytes);
     }
 
     /// The smallest size that a body of the plan's region can have, bytes.

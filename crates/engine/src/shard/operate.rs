@@ -7,7 +7,8 @@ use crate::flight::{after_answer, Exchange, Flight, Next, Step};
 use crate::operation::ErrorClass;
 use crate::status::Counter;
 use crate::wire::http1::Progress;
-use crate::wire::{Failure, Lack, Ready, Received, Sent};
+use crate::wire::throttle::TICK_NS;
+use crate::wire::{Cut, Failure, Lack, Ready, Received, Sent};
 
 /// A server that says `connection: close` gets this long to do so, so that the waiting time of the closed connection
 /// (TIME_WAIT) is its own, as HTTP wants it, and not spent on our local ports.
@@ -40,6 +41,10 @@ impl Shard {
     /// Starts an operation at its place.
     pub(super) fn start(&mut self, place: Place, flight: Flight) {
         self.counters.count(Counter::Started);
+        let place = match flight.slow {
+            Some(_) => self.alone(place),
+            None => place,
+        };
         let number = self.slots.occupy(place);
         self.slots.get(number).flight = flight;
         if let Place::New(..) = place {
@@ -61,7 +66,8 @@ impl Shard {
 
     fn connect(&mut self, number: u32, endpoint: usize, now_ns: u64) {
         let token = self.slots.token(number);
-        match self.wire.open(endpoint, token) {
+        let pace = self.slots.get(number).flight.slow;
+        match self.wire.open(endpoint, token, pace) {
             Ok(connection) => {
                 self.slots.get(number).connection = Some(connection);
                 self.connecting.set(number, now_ns + self.connect_ns);
@@ -85,6 +91,11 @@ impl Shard {
         let slot = self.slots.get(number);
         slot.state = State::Busy;
         if let Some(connection) = &mut slot.connection {
+            if slot.flight.slow.is_some() {
+                let now_ns = self.clock.now_ns();
+                connection.set_pace(slot.flight.slow, now_ns);
+                self.slow_steps.set(number, now_ns + TICK_NS);
+            }
             connection.requests = connection.requests.saturating_add(1);
             slot.flight.sent_before = connection.bytes_sent;
             if slot.flight.nth_on_connection == 0 {
@@ -94,7 +105,7 @@ impl Shard {
         self.send(number);
     }
 
-    fn send(&mut self, number: u32) {
+    pub(super) fn send(&mut self, number: u32) {
         let Slot {
             connection: Some(connection),
             exchange,
@@ -105,10 +116,25 @@ impl Shard {
             return;
         };
         let before = connection.bytes_sent;
-        let sent = connection.send(&mut self.wire, &mut exchange.outgoing);
+        let gives_up = flight.give_up_at.is_some();
+        let sent = if gives_up {
+            let mut cut = Cut {
+                source: &mut exchange.outgoing,
+                left: &mut exchange.may_send,
+            };
+            connection.send(&mut self.wire, &mut cut)
+        } else {
+            connection.send(&mut self.wire, &mut exchange.outgoing)
+        };
         self.counters
             .add(Counter::BytesSent, connection.bytes_sent - before);
         match sent {
+            Ok(Sent::All) if gives_up => {
+                let now_ns = self.clock.now_ns();
+                let why =
+                    "the client closed the connection in the middle of the body, as the plan asks";
+                self.end_broken(number, ErrorClass::GivenUp, now_ns, &why);
+            }
             Ok(Sent::All) => {
                 exchange.sent_all = true;
                 if flight.sent_ns == 0 {
@@ -132,6 +158,9 @@ impl Shard {
             State::Leaving => self.see_off(number),
             State::Connecting => self.establish(number),
             State::Busy => {
+                if ready.broken {
+                    self.unthrottle(number);
+                }
                 if ready.writable && !self.slots.get(number).exchange.sent_all {
                     self.send(number);
                 }
@@ -213,7 +242,7 @@ impl Shard {
     }
 
     /// Takes what came for a request. `broken`: sending failed, nothing more will come after this.
-    fn receive(&mut self, number: u32, broken: Option<Failure>) {
+    pub(super) fn receive(&mut self, number: u32, broken: Option<Failure>) {
         let clock = self.clock;
         let Slot {
             connection: Some(connection),
@@ -325,13 +354,15 @@ impl Shard {
 
     fn release(&mut self, number: u32, then: Then) {
         self.requesting.clear(number);
+        self.slow_steps.clear(number);
+        let slow = self.slots.get(number).flight.slow.is_some();
         match then {
-            Then::Keep => self.slots.rest(number),
+            Then::Keep if !slow => self.slots.rest(number),
             Then::Leave => {
                 self.slots.leave(number);
                 self.leaving.set(number, self.clock.now_ns() + LEAVE_NS);
             }
-            Then::Close => self.close(number),
+            Then::Keep | Then::Close => self.close(number),
         }
     }
 
@@ -339,6 +370,7 @@ impl Shard {
         self.connecting.clear(number);
         self.requesting.clear(number);
         self.leaving.clear(number);
+        self.slow_steps.clear(number);
         if let Some(connection) = self.slots.vacate(number) {
             self.wire.close(connection);
         }

@@ -148,6 +148,19 @@ impl Slots {
         number
     }
 
+    /// The same place, but with a connection of its own; `close` is the idle connection that must go for it.
+    pub fn alone(&mut self, place: Place) -> (Place, Option<Connection>) {
+        let Place::Idle(number) = place else {
+            return (place, None);
+        };
+        let endpoint = self.get(number).endpoint;
+        if self.connections() < self.connections_max {
+            return (Place::New(self.some_vacant(), endpoint), None);
+        }
+        let close = self.vacate(number);
+        (Place::New(number, endpoint), close)
+    }
+
     /// Takes a place for an operation.
     pub fn occupy(&mut self, place: Place) -> u32 {
         self.occupied += 1;

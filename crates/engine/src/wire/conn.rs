@@ -4,24 +4,18 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{self, sockopt, AddressFamily, SocketFlags, SocketType};
+use rustix::net::{self, sockopt};
 
 use super::buffer::{Buffer, Pool, BUFFER_BYTES};
 use super::poller::{Interest, Poller};
+use super::source::Source;
+use super::throttle::{Pace, Throttle};
 use super::tls::{Pumped, Session, PLAIN_BYTES_MAX};
-use super::{Failure, Wire};
+use super::{socket, Failure, Wire};
 use crate::operation::ErrorClass;
 
 /// Portions read or written per readiness, so that one fast connection cannot starve the others.
 const PORTIONS_PER_TURN: usize = 4;
-
-/// Something to send: a request head and its body.
-pub trait Source {
-    /// Writes the next bytes into `room` and returns how many; 0 when there are no more.
-    fn fill(&mut self, room: &mut [u8]) -> usize;
-    /// True when `fill` has nothing more to give.
-    fn is_spent(&self) -> bool;
-}
 
 /// Where sending stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +50,8 @@ pub struct Connection {
     stage: Stage,
     interest: Interest,
     token: u64,
+    throttle: Option<Throttle>,
+    holds_back: bool,
     out: Option<Buffer>,
     incoming: Option<Buffer>,
     /// Bytes handed to the kernel.
@@ -76,20 +72,9 @@ impl Connection {
         address: SocketAddr,
         session: Option<Session>,
         token: u64,
+        receive_buffer: Option<usize>,
     ) -> Result<Self, Failure> {
-        let family = if address.is_ipv4() {
-            AddressFamily::INET
-        } else {
-            AddressFamily::INET6
-        };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = net::socket_with(family, SocketType::STREAM, flags, None)
-            .map_err(Failure::connecting)?;
-        sockopt::set_tcp_nodelay(&socket, true).map_err(Failure::connecting)?;
-        match net::connect(&socket, &address) {
-            Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(errno) => return Err(Failure::connecting(errno)),
-        }
+        let socket = socket::connect(address, receive_buffer)?;
         poller
             .add(socket.as_fd(), token, Interest::ReadWrite)
             .map_err(Failure::connecting)?;
@@ -99,6 +84,8 @@ impl Connection {
             stage: Stage::Connecting,
             interest: Interest::ReadWrite,
             token,
+            throttle: None,
+            holds_back: false,
             out: None,
             incoming: None,
             bytes_sent: 0,
@@ -114,6 +101,24 @@ impl Connection {
         self.session
             .as_ref()
             .is_some_and(|session| session.is_resumed())
+    }
+
+    /// Its client is slow from now on, or as fast as it can.
+    pub fn set_pace(&mut self, pace: Option<Pace>, now_ns: u64) {
+        self.throttle = pace.map(|pace| Throttle::new(pace, now_ns));
+    }
+
+    /// Bytes that the client may read now (`reads`), or write.
+    fn allowance(&mut self, reads: bool, wire: &Wire) -> usize {
+        match &mut self.throttle {
+            Some(throttle) if throttle.reads() == reads => throttle.allowance(wire.clock.now_ns()),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Its slow client had used up what it may move when it last tried: nobody but us holds things up.
+    pub fn holds_back(&self) -> bool {
+        self.holds_back
     }
 
     /// True when requests may be sent.
@@ -219,14 +224,26 @@ impl Connection {
 
     /// Writes what waits; true when nothing waits any more.
     fn flush(&mut self, wire: &mut Wire) -> Result<bool, Failure> {
+        self.holds_back = false;
+        let mut left = self.allowance(false, wire);
         let Some(out) = &mut self.out else {
             return Ok(true);
         };
         while !out.is_empty() {
-            match net::send(&self.socket, out.filled(), net::SendFlags::NOSIGNAL) {
+            let portion = &out.filled()[..out.filled().len().min(left)];
+            if portion.is_empty() {
+                self.holds_back = true;
+                self.want(&wire.poller, Interest::Read)?;
+                return Ok(false);
+            }
+            match net::send(&self.socket, portion, net::SendFlags::NOSIGNAL) {
                 Ok(count) => {
                     out.consume(count);
                     self.bytes_sent += count as u64;
+                    if let Some(throttle) = self.throttle.as_mut().filter(|slow| !slow.reads()) {
+                        throttle.spend(count);
+                        left -= count;
+                    }
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -249,11 +266,37 @@ impl Connection {
         wire: &mut Wire,
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<Received, Failure> {
-        if self.session.is_some() {
-            return self.receive_tls(wire, sink);
+        let allowed = self.allowance(true, wire);
+        let before = self.bytes_received;
+        let received = match self.session {
+            Some(_) => self.receive_tls(wire, allowed, sink),
+            None => self.receive_plain(wire, allowed, sink),
+        };
+        if let Some(throttle) = self.throttle.as_mut().filter(|slow| slow.reads()) {
+            let moved = (self.bytes_received - before) as usize;
+            throttle.spend(moved);
+            self.holds_back = moved >= allowed;
+            match (self.interest, self.holds_back) {
+                (Interest::Read, true) => self.want(&wire.poller, Interest::Break)?,
+                (Interest::Break, false) => self.want(&wire.poller, Interest::Read)?,
+                _ => {}
+            }
         }
+        received
+    }
+
+    fn receive_plain(
+        &mut self,
+        wire: &mut Wire,
+        mut allowed: usize,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Result<Received, Failure> {
         for _ in 0..PORTIONS_PER_TURN {
-            let count = match read(&self.socket, &mut wire.scratch)? {
+            let asked = wire.scratch.len().min(allowed);
+            if asked == 0 {
+                break;
+            }
+            let count = match socket::read(&self.socket, &mut wire.scratch[..asked])? {
                 Some(0) => return Ok(Received::End),
                 Some(count) => count,
                 None => return Ok(Received::Open),
@@ -261,9 +304,10 @@ impl Connection {
             self.bytes_received += count as u64;
             sink(&wire.scratch[..count]);
             // A short read emptied the socket; asking again would only cost a system call.
-            if count < wire.scratch.len() {
+            if count < asked {
                 break;
             }
+            allowed -= count;
         }
         Ok(Received::Open)
     }
@@ -271,7 +315,7 @@ impl Connection {
     /// Throws away what still comes on a connection that is done with; true when the server has closed it.
     pub fn is_gone(&mut self, wire: &mut Wire) -> bool {
         for _ in 0..PORTIONS_PER_TURN {
-            match read(&self.socket, &mut wire.scratch) {
+            match socket::read(&self.socket, &mut wire.scratch) {
                 Ok(None) => return false,
                 Ok(Some(0)) | Err(_) => return true,
                 Ok(Some(count)) => self.bytes_received += count as u64,
@@ -283,10 +327,11 @@ impl Connection {
     fn receive_tls(
         &mut self,
         wire: &mut Wire,
+        allowed: usize,
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<Received, Failure> {
         let mut incoming = self.incoming.take().unwrap_or_else(|| wire.pool.take());
-        let received = self.receive_records(wire, &mut incoming, sink);
+        let received = self.receive_records(wire, &mut incoming, allowed, sink);
         if incoming.is_empty() {
             wire.pool.give(incoming);
         } else {
@@ -299,19 +344,23 @@ impl Connection {
         &mut self,
         wire: &mut Wire,
         incoming: &mut Buffer,
+        mut allowed: usize,
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<Received, Failure> {
         for _ in 0..PORTIONS_PER_TURN {
             // Before the first flight of the handshake there is nothing to read, but something to say.
             let room = incoming.spare_mut(BUFFER_BYTES);
-            let asked = room.len();
-            let count = read(&self.socket, room)?;
+            let asked = room.len().min(allowed);
+            if asked == 0 {
+                break;
+            }
+            let count = socket::read(&self.socket, &mut room[..asked])?;
             incoming.advance(count.unwrap_or(0));
             self.bytes_received += count.unwrap_or(0) as u64;
             let pumped = self.pump(wire, incoming, sink)?;
             match (pumped, count) {
                 (Pumped::Closed, _) | (_, Some(0)) => return Ok(Received::End),
-                (_, Some(count)) if count == asked => {}
+                (_, Some(count)) if count == asked => allowed -= count,
                 _ => return Ok(Received::Open),
             }
         }
@@ -351,18 +400,6 @@ impl Connection {
     pub(super) fn close(self, pool: &mut Pool) {
         for buffer in [self.out, self.incoming].into_iter().flatten() {
             pool.give(buffer);
-        }
-    }
-}
-
-/// None: nothing there yet. Zero bytes: the end.
-fn read(socket: &OwnedFd, room: &mut [u8]) -> Result<Option<usize>, Failure> {
-    loop {
-        match rustix::io::read(socket, &mut *room) {
-            Ok(count) => return Ok(Some(count)),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(errno) => return Err(Failure::broken(errno)),
         }
     }
 }

@@ -7,6 +7,9 @@ pub mod http1;
 pub mod poller;
 pub mod request;
 pub mod sessions;
+mod socket;
+pub mod source;
+pub mod throttle;
 pub mod tls;
 
 use std::fmt;
@@ -20,9 +23,11 @@ use crate::clock::Clock;
 use crate::operation::ErrorClass;
 use crate::plan::Endpoint;
 use buffer::Pool;
-pub use conn::{Connection, Received, Sent, Source};
+pub use conn::{Connection, Received, Sent};
 pub use poller::{Poller, Ready};
 pub use sessions::Chance;
+pub use source::{Cut, Source};
+pub use throttle::{Pace, Throttle};
 
 /// What went wrong with a connection; the text is made only when somebody asks for it.
 #[derive(Clone, Debug)]
@@ -213,11 +218,16 @@ impl Wire {
         })
     }
 
-    /// Begins to connect to an endpoint; readiness comes under `token`.
+    /// Begins to connect to an endpoint, for a client of this pace; readiness comes under `token`.
     ///
     /// # Errors
     /// When it failed at once.
-    pub fn open(&mut self, endpoint: usize, token: u64) -> Result<Connection, Failure> {
+    pub fn open(
+        &mut self,
+        endpoint: usize,
+        token: u64,
+        pace: Option<Pace>,
+    ) -> Result<Connection, Failure> {
         let target = &self.targets[endpoint];
         self.turn = self.turn.wrapping_add(1);
         let address = target.addresses[self.turn % target.addresses.len()];
@@ -228,7 +238,8 @@ impl Wire {
             }
             _ => None,
         };
-        Connection::open(&self.poller, address, session, token)
+        let receive_buffer = pace.and_then(Pace::receive_buffer_bytes);
+        Connection::open(&self.poller, address, session, token, receive_buffer)
     }
 
     /// Takes the buffers of a connection back and closes it.

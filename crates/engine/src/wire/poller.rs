@@ -15,9 +15,12 @@ use crate::clock::NS_PER_S;
 /// Events taken per wait.
 const EVENTS_MAX: usize = 512;
 
-/// What a connection wants to hear of. Reading is always wanted: an idle connection that the server closes must be noticed.
+/// What a connection wants to hear of. Reading is nearly always wanted: an idle connection that the server closes must
+/// be noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
+    /// Only that it broke: the bytes stay in the socket, and the server feels it.
+    Break,
     /// Bytes to read, or the end.
     Read,
     /// Also room to write (or the outcome of a connect).
@@ -27,6 +30,7 @@ pub enum Interest {
 impl Interest {
     fn flags(self) -> epoll::EventFlags {
         match self {
+            Self::Break => epoll::EventFlags::empty(),
             Self::Read => epoll::EventFlags::IN,
             Self::ReadWrite => epoll::EventFlags::IN | epoll::EventFlags::OUT,
         }
@@ -42,6 +46,8 @@ pub struct Ready {
     pub readable: bool,
     /// Room to write, or an error to fetch.
     pub writable: bool,
+    /// It broke: what came before may still be read.
+    pub broken: bool,
 }
 
 /// The poll loop of one shard.
@@ -121,6 +127,7 @@ impl Poller {
             token: event.data.u64(),
             readable: broken || flags.contains(epoll::EventFlags::IN),
             writable: broken || flags.contains(epoll::EventFlags::OUT),
+            broken,
         }
     }
 }

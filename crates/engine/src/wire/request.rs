@@ -1,6 +1,6 @@
 //! Requests: heads are encoded into a reused buffer, bodies are made block by block on their way into the socket.
 
-use super::conn::Source;
+use super::source::Source;
 use crate::body::{self, BodyId, BLOCK_BYTES};
 use crate::operation::Key;
 use crate::plan::{Encryption, PayloadMode, Plan};
@@ -100,6 +100,11 @@ impl Outgoing {
         self.head.clear();
         self.sent = 0;
         self.blocks = None;
+    }
+
+    /// Bytes before the body.
+    pub fn head_bytes(&self) -> u64 {
+        self.head.len() as u64
     }
 
     /// Everything that would be sent; for tests.

@@ -102,10 +102,7 @@ impl Peer {
         let length = request
             .header("content-length")
             .map_or(0, |length| length.parse().unwrap());
-        while self.buffered.len() < length {
-            self.more()?;
-        }
-        request.body = self.buffered.drain(..length).collect();
+        request.body = self.body(length)?;
         Some(request)
     }
 
@@ -138,6 +135,20 @@ impl Peer {
         while self.more().is_some() {
             self.buffered.clear();
         }
+    }
+
+    /// Small buffers in the kernel, so that a slow other side is felt.
+    pub fn small_buffers(&mut self, bytes: usize) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.tcp, bytes).unwrap();
+        rustix::net::sockopt::set_socket_send_buffer_size(&self.tcp, bytes).unwrap();
+    }
+
+    /// The body behind a head that was read.
+    pub fn body(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.buffered.len() < length {
+            self.more()?;
+        }
+        Some(self.buffered.drain(..length).collect())
     }
 
     /// Closes with a reset instead of a goodbye.

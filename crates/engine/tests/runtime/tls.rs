@@ -13,12 +13,12 @@ use crate::mini_s3::MiniS3;
 use crate::plans::{plan, run, With};
 use crate::server::Server;
 
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -32,7 +32,7 @@ impl Authority {
     }
 
     /// A server configuration with a certificate for these names; `expired`: since 2021.
-    fn server(&self, names: &[&str], expired: bool) -> rustls::ServerConfig {
+    pub fn server(&self, names: &[&str], expired: bool) -> rustls::ServerConfig {
         let mut params = CertificateParams::new(
             names
                 .iter()
@@ -59,7 +59,7 @@ impl Authority {
     }
 }
 
-fn trusting(plan: Value, authority: &Authority) -> Value {
+pub fn trusting(plan: Value, authority: &Authority) -> Value {
     plan.with("/endpoints/0/ca_pem", json!(authority.pem()))
 }
 
