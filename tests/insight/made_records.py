@@ -63,8 +63,11 @@ def spoil(operations: Operations, every: int, outcome: Outcome, error: ErrorClas
     return spoiled
 
 
-def rows(operations: Operations) -> list[LatencyRow]:
-    """What the engine would tally: a histogram per (second of the due time, operation, outcome, kind)."""
+def rows(operations: Operations, punctual: bool = False) -> list[LatencyRow]:
+    """What the engine would tally: a histogram per (second of the due time, operation, outcome, kind).
+
+    `punctual`: what was sent late had waited for a connection; else the generator itself was so late.
+    """
     histograms: dict[tuple[int, int, int, LatencyKind], Histogram] = defaultdict(Histogram)
     for one in operations:
         due, start, end = int(one["due_ns"]), int(one["start_ns"]), int(one["end_ns"])
@@ -73,6 +76,7 @@ def rows(operations: Operations) -> list[LatencyRow]:
         if start:
             histograms[*key, LatencyKind.SERVICE].record(end - start)
             histograms[*key, LatencyKind.LAG].record(start - due)
+            histograms[*key, LatencyKind.SCHEDULE].record(0 if punctual else start - due)
     return [LatencyRow(*key, h.count, h.to_v2()) for key, h in histograms.items()]
 
 
@@ -94,6 +98,7 @@ class Record:
     facts: list[Event] = field(default_factory=list)
     readings: list[Sample] = field(default_factory=list)
     by_phase: dict[str, list[Operations]] = field(default_factory=dict)
+    punctual: bool = False
 
     def span(self, kind: EventKind, name: str, from_s: float, to_s: float | None, /, **details: Any) -> None:
         self.facts.append(Event(ns(from_s), kind, Edge.BEGAN, name, details=details))
@@ -120,7 +125,9 @@ class Record:
 
     @property
     def latency(self) -> pa.Table:
-        return latency_table({p: [r for ops in parts for r in rows(ops)] for p, parts in self.by_phase.items()})
+        return latency_table(
+            {p: [r for ops in parts for r in rows(ops, self.punctual)] for p, parts in self.by_phase.items()}
+        )
 
     @property
     def book(self) -> LatencyBook:

@@ -215,11 +215,26 @@ def test_a_level_in_which_the_generator_gave_is_void() -> None:
     assert "used 97 % of its core" in found.wall.says
 
 
-@pytest.mark.parametrize(("busy", "lag_ms", "cores"), [(0.5, 30, 1), (0.97, 1, 1), (0.97, 30, 2)])
-def test_an_idle_or_punctual_generator_is_no_excuse(busy: float, lag_ms: float, cores: int) -> None:
+@pytest.mark.parametrize(("busy", "lag_ms", "cores"), [(0.5, 0.5, 1), (0.97, 0.5, 2)])
+def test_an_idle_and_punctual_generator_is_no_excuse(busy: float, lag_ms: float, cores: int) -> None:
     found = fold(with_generator(busy, lag_ms), P99, cores=cores)
-    assert not found.levels[1].generator_bound
+    assert found.levels[1].void == []
     assert found.first_bad_per_s == 200
+
+
+def test_waiting_for_a_connection_is_the_target_s_slowness() -> None:
+    record = with_generator(0.5, 30)
+    record.punctual = True
+    found = fold(record, P99)
+    assert found.levels[1].lag_p99_ms == pytest.approx(30, rel=0.01)
+    assert (found.levels[1].schedule_p99_ms, found.levels[1].void) == (0, [])
+    assert found.first_bad_per_s == 200
+
+
+def test_a_generator_that_is_late_by_its_own_doing_needs_no_full_core() -> None:
+    found = fold(with_generator(0.5, 30), P99)
+    assert "took up 1 % of its arrivals 30 ms late" in found.levels[1].void[0]
+    assert found.first_bad_per_s is None
 
 
 def test_a_level_that_was_good_in_spite_of_a_busy_generator_counts() -> None:
@@ -230,11 +245,11 @@ def test_a_level_that_was_good_in_spite_of_a_busy_generator_counts() -> None:
     assert found.highest_good_per_s == 200
 
 
-def test_without_samples_the_generator_is_not_accused() -> None:
+def test_without_samples_a_punctual_generator_is_not_accused() -> None:
     record = with_generator(0.97, 30)
-    record.readings = []
+    record.readings, record.punctual = [], True
     found = fold(record, P99)
-    assert not found.levels[1].generator_bound
+    assert found.levels[1].void == []
     assert found.wall is not None
     assert found.wall.kind == "none"
     assert "not known" in found.wall.says
@@ -246,7 +261,7 @@ def test_without_samples_the_generator_is_not_accused() -> None:
 def level(rate: float, meets: bool, bound: bool = False, began_ns: int = 0) -> Level:
     return Level(
         began_ns=began_ns, ended_ns=began_ns + 1, offered_per_s=rate, achieved_per_s=rate, p50_ms=1, p99_ms=1,
-        p999_ms=1, service_p99_ms=1, error_ratio=0, dropped_ratio=0, lag_p99_ms=1, generator_bound=bound,
+        p999_ms=1, service_p99_ms=1, error_ratio=0, dropped_ratio=0, lag_p99_ms=1, void=["it gave"] if bound else [],
         meets=meets,
     )  # fmt: skip
 
@@ -290,7 +305,14 @@ def test_tries_of_one_rate_vote() -> None:
 
 
 def test_void_levels_are_neither_good_nor_bad() -> None:
-    assert limits(level(1, G), level(2, B, bound=True), level(3, G)) == (3, None, 2)
-    assert limits(level(1, G), level(2, B), level(3, B, bound=True), level(4, G)) == (4, None, 3)
+    assert limits(level(1, G), level(2, B, bound=True), level(3, G)) == (3, None, None)
+    assert limits(level(1, G), level(2, B), level(3, B, bound=True), level(4, G)) == (4, None, None)
     assert limits(level(1, B, bound=True)) == (None, None, 1)
     assert limits(level(1, G), level(2, B), level(3, B), level(4, B, bound=True)) == (1, 2, 4)
+
+
+def test_beyond_a_void_level_nothing_is_blamed_on_the_target() -> None:
+    assert limits(level(1, G), level(2, B, bound=True), level(3, B), level(4, B)) == (1, None, 2)
+    assert limits(level(1, B, bound=True), level(2, B), level(3, B)) == (None, None, 1)
+    # A void try of a rate that was bad by itself as well hides nothing.
+    assert limits(level(1, G), level(2, B, bound=True), level(2, B, began_ns=1), level(3, B)) == (1, 2, 2)

@@ -21,7 +21,7 @@ def level(offered: float, achieved: float | None = None, ms: float = 5.0, **give
         "achieved_per_s": offered if achieved is None else achieved,
         "p50_ms": ms, "p99_ms": 2 * ms, "p999_ms": 3 * ms, "service_p99_ms": 2 * ms,
         "mean_ms": ms, "service_mean_ms": ms,
-        "error_ratio": 0.0, "dropped_ratio": 0.0, "lag_p99_ms": 0.1, "generator_bound": False, "meets": True,
+        "error_ratio": 0.0, "dropped_ratio": 0.0, "lag_p99_ms": 0.1, "meets": True,
         **given,
     }  # fmt: skip
     return Level.model_validate(known)
@@ -110,11 +110,13 @@ def test_no_knee_is_claimed(name: str) -> None:
 def test_all_dropped_or_void_is_no_load_at_all() -> None:
     assert find_knee([]) is None
     assert find_knee([level(rate, 0.0, 0.0) for rate in RATES]) is None
-    assert find_knee([level(rate, generator_bound=True) for rate in RATES]) is None
+    assert find_knee([level(rate, void=["it gave"]) for rate in RATES]) is None
 
 
 def test_a_generators_own_limit_is_no_knee() -> None:
-    levels = [v.model_copy(update={"generator_bound": v.offered_per_s > 500}) for v in overloaded(RATES, 500)]
+    levels = [
+        v.model_copy(update={"void": ["it gave"] if v.offered_per_s > 500 else []}) for v in overloaded(RATES, 500)
+    ]
     knee = find_knee(levels)
     assert knee == find_knee([v for v in levels if not v.generator_bound])
     assert knee is not None
@@ -201,7 +203,7 @@ def test_the_collapse_is_left_out() -> None:
         scaled(usl(100, 0.1, 0.0), [1, 2, 3, 4, 5]),
         scaled(usl(100, 0.1, 0.0), [10, 10.1, 10.2, 10.3, 10.4, 10.5]),
         [level(rate, 0.0, 5000.0) for rate in RATES],
-        [level(rate, generator_bound=True) for rate in RATES],
+        [level(rate, void=["it gave"]) for rate in RATES],
         [level(rate, ms=0.0) for rate in RATES],
     ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from maul.core.operation import OPERATION_DTYPE, ErrorClass, Op, Outcome
+from maul.insight.generator_bound import GeneratorLimits
 from maul.insight.levels import Objective
 from maul.insight.trial_bound import bound_reasons
 from maul.insight.trials import Answers, Recovery, measure_trial
@@ -126,16 +127,17 @@ def test_recovered_looks_at_the_last_window_only():
 
 
 def status(**fields):
-    return {"elapsed_s": 4.0, "cpu_seconds": 0.4, "records_lost": 0, **fields}
+    return {"elapsed_s": 4.0, "cpu_seconds": 0.4, "records_lost": 0, "errors": {}, **fields}
 
 
-def test_we_were_the_limit_when_hot_and_late_or_when_records_are_missing():
+def test_we_were_the_limit_when_hot_short_of_ports_or_above_our_ceiling_or_when_records_are_missing():
     late = made()
     late["start_ns"] = late["due_ns"] + np.uint64(20) * MS
-    calm, lagging = judged(made()), judged(late)
-    assert bound_reasons(status(), calm, 1) == ()
-    assert bound_reasons(status(), lagging, 1) == ()  # late, but idle: the connections were busy
-    assert bound_reasons(status(cpu_seconds=3.9), calm, 1) == ()  # hot, but in time
-    assert len(bound_reasons(status(cpu_seconds=3.9), lagging, 1)) == 1
-    assert bound_reasons(status(cpu_seconds=3.9), lagging, 2) == ()  # one of two cores
-    assert "records were lost" in bound_reasons(status(records_lost=3), calm, 1)[0]
+    calm, lagging, one = judged(made()), judged(late), GeneratorLimits(1)
+    assert bound_reasons(status(), calm, one) == ()
+    assert bound_reasons(status(), lagging, one) == ()  # late, but idle: the connections were busy
+    assert "98 % of its core" in bound_reasons(status(cpu_seconds=3.9), calm, one)[0]
+    assert bound_reasons(status(cpu_seconds=3.9), lagging, GeneratorLimits(2)) == ()  # one of two cores
+    assert "descriptor" in bound_reasons(status(errors={"EXHAUSTED": 2}), calm, one)[0]
+    assert "calibration" in bound_reasons(status(), calm, GeneratorLimits(1, ceiling_per_s=110.0))[0]
+    assert "records were lost" in bound_reasons(status(records_lost=3), calm, one)[0]

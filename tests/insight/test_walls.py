@@ -34,7 +34,7 @@ def levels_at(rates: Sequence[float], bound: bool = False) -> list[Level]:
             began_ns=began, ended_ns=began + round(LEVEL_S * 1e9), offered_per_s=rate, achieved_per_s=rate,
             p50_ms=1,
             p99_ms=1, p999_ms=1, service_p99_ms=1, error_ratio=0, dropped_ratio=0, lag_p99_ms=40,
-            generator_bound=bound and number == len(rates) - 1, meets=number < len(rates) - 1,
+            void=["it gave"] if bound and number == len(rates) - 1 else [], meets=number < len(rates) - 1,
         )
         for number, rate in enumerate(rates)
         for began in (1_700_000_000 * 10**9 + number * round(LEVEL_S * 1e9),)
@@ -187,10 +187,8 @@ def test_the_first_level_may_be_the_bad_one() -> None:
 def test_a_bound_generator_is_the_wall_whatever_else_is_full() -> None:
     found = wall(*grow((CORE0, 0.99), (CORE1, 0.99), (MAUL, 0.98)), bound=True)
     assert (found.kind, found.subject) == ("generator", "maul")
-    assert found.says == (
-        "the load generator used 98 % of its core and sent 1 % of its operations 40 ms late or later: "
-        "it gave, not the target"
-    )
+    assert found.says == "it gave: that was the generator's limit, not the target's"
+    assert found.utilisation == pytest.approx(0.98)
 
 
 def test_a_generator_that_hogs_the_machine_is_named() -> None:
@@ -324,7 +322,7 @@ def test_levels_of_a_bound_generator_make_no_trend() -> None:
     gauges = Gauges(samples_table(samples_at([IDLE | {CORE0: 0.002 * x} for x in rates])))
     levels = levels_at(rates)
     assert "by its trend" in "\n".join(attribute_wall(gauges, levels, levels[1], levels[2]).evidence)
-    levels[0] = levels[0].model_copy(update={"generator_bound": True})
+    levels[0] = levels[0].model_copy(update={"void": ["it gave"]})
     assert "by its trend" not in "\n".join(attribute_wall(gauges, levels, levels[1], levels[2]).evidence)
 
 

@@ -166,7 +166,7 @@ def test_columns_of_a_group_stand_under_one_head(summary):
 def test_a_level_of_no_length_and_no_operations_is_drawn(summary):
     zero = Level(
         began_ns=0, ended_ns=0, offered_per_s=0, achieved_per_s=0, p50_ms=0, p99_ms=float("nan"), p999_ms=0,
-        service_p99_ms=0, error_ratio=0, dropped_ratio=0, lag_p99_ms=0, generator_bound=False, meets=False,
+        service_p99_ms=0, error_ratio=0, dropped_ratio=0, lag_p99_ms=0, meets=False,
     )  # fmt: skip
     capacity = summary.capacity.model_copy(update={"levels": [zero]})
     rows = section(build(summary.model_copy(update={"capacity": capacity})), "capacity").tables[0].bodies[0].rows

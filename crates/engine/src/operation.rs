@@ -166,7 +166,7 @@ numbered! {
         ConnectRefused = 32, "CONNECT_REFUSED";
         /// No answer to the connection attempt in time.
         ConnectTimeout = 33, "CONNECT_TIMEOUT";
-        /// Unreachable, no route, no local port or descriptor left.
+        /// Unreachable, no route.
         ConnectFailed = 34, "CONNECT_FAILED";
         /// The TLS handshake or a TLS record failed.
         TlsFailed = 35, "TLS_FAILED";
@@ -202,6 +202,8 @@ numbered! {
         Backlog = 97, "BACKLOG";
         /// The client gave up on purpose (ABORTED_PUT): no error of the target.
         GivenUp = 98, "GIVEN_UP";
+        /// This machine had no port or descriptor left to connect: no error of the target.
+        Exhausted = 99, "EXHAUSTED";
     }
 }
 

@@ -53,13 +53,13 @@ fn without_descriptors_operations_fail_and_are_counted() {
         200
     );
     assert!(
-        status.counters.errors[ErrorClass::ConnectFailed.slot()] > 10,
+        status.counters.errors[ErrorClass::Exhausted.slot()] > 10,
         "{status:?}"
     );
     let text = &status
         .examples
         .iter()
-        .find(|(class, _)| *class == ErrorClass::ConnectFailed)
+        .find(|(class, _)| *class == ErrorClass::Exhausted)
         .unwrap()
         .1;
     assert!(text.contains("Too many open files"), "{text}");

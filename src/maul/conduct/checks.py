@@ -84,6 +84,9 @@ def _objective(objective: ObjectivePlan, phase: PhaseSummary | None, book: Laten
             f"p{objective.percentile:g} of {objective.op or 'all operations'} {seen_ms:,.1f} ms "
             f"(below {objective.latency_below_ms:,.0f} ms promised)"
         )
+    if not kept and phase.void:
+        says = f"{'; '.join(words)}; void, so not blamed on the target: {'; '.join(phase.void)}"
+        return Check(name=objective.name, verdict=Verdict.UNKNOWN, says=says, phase=name)
     return Check(name=objective.name, verdict=Verdict.PASS if kept else Verdict.FAIL, says="; ".join(words), phase=name)
 
 

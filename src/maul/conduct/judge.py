@@ -12,16 +12,28 @@ import pyarrow as pa
 
 from maul import __version__
 from maul.conduct.checks import Facts, run_checks
+from maul.conduct.generator_limits import generator_limits
 from maul.conduct.listings import parse_listings
 from maul.conduct.operations import WRITING_KINDS, operations_of_kinds
 from maul.conduct.recorded import LastWords, Text, last_words_of, plan_of
 from maul.core.errors import CampaignError, ExitCode
 from maul.core.event import Edge, EventKind
-from maul.core.summary import AuditSummary, AxisLimit, Capacity, Check, Ending, ErrorCount, FaultSummary, Summary
+from maul.core.summary import (
+    AuditSummary,
+    AxisLimit,
+    Capacity,
+    Check,
+    Ending,
+    ErrorCount,
+    FaultSummary,
+    PhaseSummary,
+    Summary,
+)
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict, worst
 from maul.faults.fault import UndoKind
 from maul.insight import (
+    Gauges,
     LatencyBook,
     Objective,
     customers_during_faults,
@@ -31,8 +43,8 @@ from maul.insight import (
     generator_summary,
     limit_answers,
     phase_summaries,
+    void_phases,
 )
-from maul.insight.levels import GeneratorLimits
 from maul.insight.limits import show_limit
 from maul.insight.phases import final_statuses, last_known_ns
 from maul.plan import Plan
@@ -60,7 +72,10 @@ def judge(run: RunReader) -> Summary:
     tables = Tables(plan, run.events(), run.samples(), LatencyBook.of(run.latency()), run.operations())
     statuses = final_statuses(tables.events)
     capacity = _capacity(tables)
+    errors = _errors(tables)
     phases = phase_summaries(tables.events, tables.book, tables.operations, statuses)
+    void = _void_phases(tables, phases, errors)
+    phases = [phase.model_copy(update={"void": void.get(phase.name, [])}) for phase in phases]
     words = last_words_of(run)
     end = _end(tables.events, words)
     faults = _faults(tables, words)
@@ -81,6 +96,7 @@ def judge(run: RunReader) -> Summary:
             plan.shards,
             capacity.levels if capacity is not None else (),
             open_phases=[phase.name for phase in plan.phases if phase.kind in ("warm-up", "load", "limit")],
+            void_phases=list(void),
         ),
         cleaned=_details_of(tables.events, EventKind.NOTE, "cleaned"),
         ending=end.ending,
@@ -104,7 +120,7 @@ def judge(run: RunReader) -> Summary:
         phases=phases,
         capacity=capacity,
         limits=list(facts.limits),
-        errors=_errors(tables),
+        errors=errors,
         exhibits=exhibits_of(run.exhibits(), plan.prefix, {phase.name: phase.endpoints for phase in plan.phases}),
         audit=facts.audit,
         faults=facts.faults,
@@ -126,8 +142,15 @@ def _capacity(tables: Tables) -> Capacity | None:
         for objective in tables.plan.objectives
         if any(phase.levels for phase in tables.plan.phases if phase.name in objective.phases)
     ]
-    limits = GeneratorLimits(cores=tables.plan.shards)
+    limits = generator_limits(tables.plan)
     return find_capacity(tables.events, tables.book, tables.operations, tables.samples, objectives, generator=limits)
+
+
+def _void_phases(tables: Tables, phases: Sequence[PhaseSummary], errors: Sequence[ErrorCount]) -> dict[str, list[str]]:
+    """Of the phases that hold one rate; rising loads are asked level by level, closed loops go as fast as they can."""
+    one_rate = {phase.name for phase in tables.plan.phases if phase.timed and not phase.levels}
+    chosen = [phase for phase in phases if phase.name in one_rate]
+    return void_phases(chosen, tables.book, Gauges(tables.samples), errors, generator_limits(tables.plan))
 
 
 def _audit(tables: Tables, run: RunReader, records_lost: int) -> AuditSummary | None:
@@ -312,6 +335,8 @@ def _limit_words(capacity: Capacity | None) -> list[str]:
     if capacity is None or capacity.highest_good_per_s is None:
         return []
     words = f"It held {capacity.highest_good_per_s:,.0f} operations per second"
+    if capacity.first_bad_per_s is None and capacity.wall is not None:
+        return [f"{words}; beyond that the load generator was the limit."]
     if capacity.first_bad_per_s is None:
         return [f"{words}, the most that was asked."]
     wall = f" ({capacity.wall.kind} was the wall)" if capacity.wall and capacity.wall.kind != "none" else ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from maul.conduct.generator_limits import generator_limits
 from maul.conduct.phases import added, run_pass
 from maul.conduct.stage import Stage
 from maul.core.event import Edge, EventKind
@@ -95,7 +96,7 @@ class _Searcher:
             Answers.of(ear.parts), move.rate_per_s, move.seconds, objectives_of(self.stage.plan, self.phase.name)
         )
         cut = () if status["stop_reason"] == "completed" else (f"the guard ended it ({status['stop_reason']})",)
-        bound = bound_reasons(status, facts, self.stage.plan.shards)
+        bound = bound_reasons(status, facts, generator_limits(self.stage.plan))
         judged = Judged.GOOD
         if not facts.holds or cut:
             judged = Judged.VOID if bound else Judged.BAD

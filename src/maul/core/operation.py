@@ -79,7 +79,7 @@ class ErrorClass(IntEnum):
     # there was no whole answer
     CONNECT_REFUSED = 32
     CONNECT_TIMEOUT = 33
-    CONNECT_FAILED = 34  # unreachable, no route, no local port or descriptor left
+    CONNECT_FAILED = 34  # unreachable, no route
     TLS_FAILED = 35
     RESET = 36  # closed or reset before the answer was whole
     TIMEOUT = 37  # the request was sent and not answered in time
@@ -99,6 +99,7 @@ class ErrorClass(IntEnum):
     STOPPED = 96  # the run was stopped while it was in flight
     BACKLOG = 97  # dropped: it would have waited longer than the request timeout
     GIVEN_UP = 98  # the client gave up on purpose (ABORTED_PUT): no error of the target
+    EXHAUSTED = 99  # this machine had no port or descriptor left to connect: no error of the target
 
 
 INTEGRITY_CLASSES = frozenset(

@@ -84,6 +84,8 @@ class PhaseSummary(_Part):
     bytes_sent: int
     bytes_received: int
     latency: list[OperationLatency]
+    void: list[str] = []
+    """Why the phase tells of the generator rather than of the target; rising loads say so level by level."""
 
     @property
     def duration_s(self) -> float:
@@ -120,9 +122,12 @@ class Level(_Part):
     error_ratio: float
     dropped_ratio: float
     lag_p99_ms: float
-    generator_bound: bool
     meets: bool
     why_not: str = ""
+    void: list[str] = []
+    """Why this level tells of the generator rather than of the target; empty when it does not."""
+    schedule_p99_ms: float | None = None
+    """How late the generator itself was, whatever the target did; None in records that do not tell."""
     mean_ms: float = 0.0
     """Mean latency from the due time."""
     service_mean_ms: float = 0.0
@@ -131,6 +136,11 @@ class Level(_Part):
     """Mean number of operations in flight, as the generator counted them; None where it was not sampled."""
     little_gap: float | None = None
     """How far `in_flight` lies from rate x service time (Little's law), as a ratio; None where it cannot be told."""
+
+    @property
+    def generator_bound(self) -> bool:
+        """Whether the generator may have been the limit."""
+        return bool(self.void)
 
 
 class KneeAnswer(_Part):

@@ -13,8 +13,9 @@ from maul.insight.errors import error_counts
 from maul.insight.exhibits import exhibits_of
 from maul.insight.gauges import Gauge, Gauges
 from maul.insight.generator import generator_summary
+from maul.insight.generator_bound import GeneratorLimits, void_phases
 from maul.insight.latency import ALL, WAITED, LatencyBook, Select, Series, percentile_ms, percentiles, series
-from maul.insight.levels import GeneratorLimits, Objective
+from maul.insight.levels import Objective
 from maul.insight.limits import limit_answers
 from maul.insight.phases import final_statuses, phase_summaries
 from maul.insight.resources import Forecast, Resource, forecasts, resources
@@ -55,4 +56,5 @@ __all__ = [
     "series",
     "spans",
     "steady",
+    "void_phases",
 ]

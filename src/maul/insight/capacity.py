@@ -9,9 +9,10 @@ import pyarrow as pa
 from maul.core.event import EventKind
 from maul.core.summary import Capacity, Level, Wall
 from maul.insight.gauges import Gauges
+from maul.insight.generator_bound import GeneratorLimits
 from maul.insight.knee import find_knee
 from maul.insight.latency import LatencyBook
-from maul.insight.levels import GeneratorLimits, LevelInput, Objective, OperationColumns, measure_level
+from maul.insight.levels import LevelInput, Objective, OperationColumns, measure_level
 from maul.insight.little import GAP_MAX
 from maul.insight.phases import last_known_ns
 from maul.insight.spans import Span, spans
@@ -74,7 +75,7 @@ def _miscounted(level: Level) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Between which levels the limit lies. `void`: the lowest level where the generator gave."""
+    """Between which levels the limit lies. `void`: the lowest level above `good` where the generator gave."""
 
     good: Level | None
     bad: Level | None
@@ -85,8 +86,9 @@ def search_limit(levels: Sequence[Level]) -> Search:
     """The last good rate below the first confirmed bad one.
 
     A bad rate is confirmed when the next higher valid rate is bad too, when it is the highest, or when it was
-    bad twice. A level that missed an objective because the generator was the limit is void: it is neither. So
-    is one in which nothing was due.
+    bad twice. A level that missed an objective while the generator may have been the limit is void: it is neither.
+    So is one in which nothing was due. When a void level lies between good and bad, the bad one says nothing either:
+    what the generator could not do there, it could not do above.
     """
     void = [level for level in levels if level.generator_bound and not level.meets]
     rates = _by_rate([level for level in levels if level not in void and _measured(level)])
@@ -98,8 +100,10 @@ def search_limit(levels: Sequence[Level]) -> Search:
         bad = [level for level in tries if not level.meets]
         confirmed = len(bad) > 1 or index + 1 == len(rates) or not _held(rates[index + 1])
         if confirmed:
-            return Search(good, bad[0], _lowest(void))
-    return Search(good, None, _lowest(void))
+            between = _lowest_above(good, void)
+            hidden = between is not None and between.offered_per_s * (1 + SAME_RATE_RATIO) < bad[0].offered_per_s
+            return Search(good, None if hidden else bad[0], between)
+    return Search(good, None, _lowest_above(good, void))
 
 
 def _by_rate(levels: Sequence[Level]) -> list[list[Level]]:
@@ -129,8 +133,9 @@ def _whole(levels: Sequence[Span]) -> list[Span]:
     return [level for level in levels if level.ended_ns - level.began_ns >= usual_ns * WHOLE_RATIO]
 
 
-def _lowest(levels: Sequence[Level]) -> Level | None:
-    return min(levels, key=lambda level: level.offered_per_s, default=None)
+def _lowest_above(good: Level | None, levels: Sequence[Level]) -> Level | None:
+    above = [level for level in levels if good is None or level.offered_per_s > good.offered_per_s]
+    return min(above, key=lambda level: level.offered_per_s, default=None)
 
 
 def _wall(gauges: Gauges, levels: Sequence[Level], search: Search, generator: GeneratorLimits) -> Wall | None:

@@ -7,11 +7,9 @@ from maul.core.histogram import Histogram, LatencyKind
 from maul.core.operation import Outcome
 from maul.core.summary import GeneratorSummary, Level
 from maul.insight.latency import LatencyBook, Select, percentile_ms
-from maul.insight.levels import GeneratorLimits
-from maul.insight.words import show_ms, show_ratio
+from maul.insight.words import listed, show_ms, show_ratio
 
 _SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
-_DEFAULT_LIMITS = GeneratorLimits()
 _IDLE_RATIO = 0.5
 
 
@@ -22,12 +20,12 @@ def generator_summary(
     levels: Sequence[Level] = (),
     *,
     open_phases: Collection[str] | None = None,
-    limits: GeneratorLimits = _DEFAULT_LIMITS,
+    void_phases: Collection[str] = (),
 ) -> GeneratorSummary | None:
     """From the engine's final status of every phase; None when there is no status.
 
-    Only `open_phases` (default: all) are asked whether it was the limit: a closed loop goes as fast as it
-    can, and nothing in it is ever late.
+    Busyness and lag are of `open_phases` (default: all): a closed loop goes as fast as it can, and nothing in it is
+    ever late. It was the limit where a level was void and missed its objectives, or a phase is among `void_phases`.
     """
     if not statuses:
         return None
@@ -40,10 +38,7 @@ def generator_summary(
     requests = _sum(statuses, "started")
     cpu_seconds = float(sum(status.get("cpu_seconds", 0.0) for status in statuses.values()))
     void = sum(level.generator_bound and not level.meets for level in levels)
-    bound = void > 0 or any(
-        busy[phase] >= limits.busy_above and percentile_ms(lags[phase], 99.0) > limits.lag_p99_above_ms
-        for phase in chosen
-    )
+    bound = void > 0 or bool(void_phases)
     return GeneratorSummary(
         shards=shards,
         requests=requests,
@@ -56,7 +51,7 @@ def generator_summary(
         dropped=_sum(statuses, "dropped"),
         records_lost=_sum(statuses, "records_lost"),
         bound=bound,
-        says=_says(bound, max(busy.values(), default=0.0), shards, lag, void),
+        says=_says(bound, max(busy.values(), default=0.0), shards, lag, _where(void, void_phases)),
     )
 
 
@@ -70,12 +65,17 @@ def _sum(statuses: Mapping[str, Mapping[str, Any]], name: str) -> int:
     return sum(int(status.get(name, 0)) for status in statuses.values())
 
 
-def _says(bound: bool, busiest: float, shards: int, lag: Histogram, void: int) -> str:
+def _where(levels: int, phases: Collection[str]) -> str:
+    parts = [f"{levels} level{'s' * (levels > 1)}"] if levels else []
+    parts += [f"phase {name}" for name in phases]
+    return listed(parts)
+
+
+def _says(bound: bool, busiest: float, shards: int, lag: Histogram, where: str) -> str:
     its = "its core" if shards == 1 else f"its {shards} cores"
     late = f"; 99 % of its sends were at most {show_ms(percentile_ms(lag, 99.0))} late" if lag.count else ""
     used = f"In its busiest phase the generator used {show_ratio(busiest)} of {its}{late}"
     if not bound:
         idle = " and had time to spare" if busiest < _IDLE_RATIO else ""
         return f"{used}. It was not the limit{idle}."
-    levels = f" in {void} level{'s' if void > 1 else ''}, which say nothing about the target" if void else ""
-    return f"{used}. It was the limit{levels}: use more cores or more generators."
+    return f"{used}. It may have been the limit in {where}: void, they say nothing about the target."

@@ -7,21 +7,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from maul.core.histogram import LatencyKind
+from maul.core.histogram import Histogram, LatencyKind
 from maul.core.operation import ErrorClass, Op, Outcome
 from maul.core.summary import Level
-from maul.insight.gauges import MAUL, Gauges
+from maul.insight.gauges import Gauges
+from maul.insight.generator_bound import GeneratorLimits, signs_between, void_reasons
 from maul.insight.latency import LatencyBook, Select, percentile_ms
 from maul.insight.little import little
-from maul.insight.spans import Span, rows_where
+from maul.insight.spans import Span, rows_where, settled_ns
 from maul.insight.words import show_count, show_ms, show_percentile, show_ratio
 
 ACHIEVED_RATIO_MIN = 0.98
 """Fewer answers than this share of the arrivals: the level was not achieved."""
 ACHIEVED_SLACK = 2
 """Operations that may end on the wrong side of a level's edges without meaning anything."""
-SETTLE_RATIO, SETTLE_NS_MAX = 0.2, 1_000_000_000
-"""The first part of a level, in which the operations in flight change over from the level before."""
 _SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
 _ANSWERED = frozenset({Outcome.OK, Outcome.UNKNOWN})
 
@@ -35,15 +34,6 @@ class Objective:
     latency_below_ms: float | None = None
     errors_below: float | None = None  # ratio of failed, unanswered and dropped arrivals
     op: str | None = None  # "get", "put" …
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratorLimits:
-    """When a level says more about the generator than about the target."""
-
-    cores: int = 1  # that the engine's shards run on
-    busy_above: float = 0.9  # of each of those cores
-    lag_p99_above_ms: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +59,7 @@ class OperationColumns:
         self.ok: Any = chosen["outcome"].to_numpy() == Outcome.OK
         self.stopped: Any = chosen["error_class"].to_numpy() == ErrorClass.STOPPED
         self.sent: Any = chosen["start_ns"].to_numpy() > 0
+        self.exhausted_ns: Any = self.end_ns[chosen["error_class"].to_numpy() == ErrorClass.EXHAUSTED]
 
     def throughput(self, began_ns: int, ended_ns: int) -> tuple[int, int]:
         """(arrivals due, operations that ended well) in [began, ended). What we stopped is no arrival."""
@@ -80,6 +71,10 @@ class OperationColumns:
         """When the last arrival in [began, ended) was due; `ended_ns` when there was none."""
         inside = self.due_ns[(self.due_ns >= began_ns) & (self.due_ns < ended_ns)]
         return int(inside.max()) if inside.size else ended_ns
+
+    def exhausted(self, began_ns: int, ended_ns: int) -> int:
+        """Operations that ended in [began, ended) because this machine had no port or descriptor left."""
+        return int((self.exhausted_ns >= began_ns).sum() - (self.exhausted_ns >= ended_ns).sum())
 
     def stopped_by_us(self, seconds: tuple[int, int], op: Op | None) -> tuple[int, int]:
         """(in flight, still waiting) when the run was stopped, of those due in these seconds: no errors."""
@@ -101,11 +96,6 @@ class _Arrivals:
         return self.ok + self.bad + self.dropped
 
 
-def settled_ns(began_ns: int, ended_ns: int) -> int:
-    """Where the settled part of a level begins."""
-    return began_ns + min(SETTLE_NS_MAX, int((ended_ns - began_ns) * SETTLE_RATIO))
-
-
 def whole_seconds(began_ns: int, ended_ns: int) -> tuple[int, int]:
     """[first, end) of the seconds that lie wholly inside; of a stretch without one, those it touches."""
     first, end = -(-began_ns // 10**9), ended_ns // 10**9
@@ -122,13 +112,14 @@ def measure_level(span: Span, phase: str, given: LevelInput) -> Level:
     latency = given.book.merged(LatencyKind.LATENCY, select)
     service = given.book.merged(LatencyKind.SERVICE, Select(phase, None, _ANSWERED, seconds))
     lag = given.book.merged(LatencyKind.LAG, Select(phase, None, _SENT, seconds))
-    lag_p99_ms = percentile_ms(lag, 99.0)
+    late = given.book.merged(LatencyKind.SCHEDULE, Select(phase, None, frozenset(Outcome), seconds))
+    offered_per_s = float(planned) if planned else arrivals.offered / max(1, seconds[1] - seconds[0])
     law = little(given.gauges, given.book, phase, seconds)
     why_not = _why_not(select, arrivals, shortfall, given)
     return Level(
         began_ns=span.began_ns,
         ended_ns=span.ended_ns,
-        offered_per_s=float(planned) if planned else arrivals.offered / max(1, seconds[1] - seconds[0]),
+        offered_per_s=offered_per_s,
         achieved_per_s=achieved_per_s,
         p50_ms=percentile_ms(latency, 50.0),
         p99_ms=percentile_ms(latency, 99.0),
@@ -136,10 +127,11 @@ def measure_level(span: Span, phase: str, given: LevelInput) -> Level:
         service_p99_ms=percentile_ms(service, 99.0),
         error_ratio=_ratio(arrivals.bad, arrivals.offered),
         dropped_ratio=_ratio(arrivals.dropped, arrivals.offered),
-        lag_p99_ms=lag_p99_ms,
-        generator_bound=_generator_bound(span, lag_p99_ms, given),
+        lag_p99_ms=percentile_ms(lag, 99.0),
         meets=not why_not,
         why_not="; ".join(why_not),
+        void=_void(span, offered_per_s, late, given),
+        schedule_p99_ms=percentile_ms(late, 99.0) if late.count else None,
         mean_ms=latency.mean / 1e6 if latency.count else 0.0,
         service_mean_ms=service.mean / 1e6 if service.count else 0.0,
         in_flight=law.in_flight if law is not None else None,
@@ -209,13 +201,10 @@ def _broken(objective: Objective, select: Select, given: LevelInput) -> list[str
     return why
 
 
-def _generator_bound(span: Span, lag_p99_ms: float, given: LevelInput) -> bool:
-    """Its cores full *and* its sends late: while arrivals queue for a slow target, those cores are idle."""
-    maul = given.gauges.find("process", "cpu_ratio", MAUL)
-    busy = given.gauges.total(maul, settled_ns(span.began_ns, span.ended_ns), span.ended_ns)
-    limits = given.generator
-    hot = busy is not None and busy >= limits.busy_above * limits.cores
-    return hot and lag_p99_ms > limits.lag_p99_above_ms
+def _void(span: Span, offered_per_s: float, late: Histogram, given: LevelInput) -> list[str]:
+    exhausted = given.operations.exhausted(span.began_ns, span.ended_ns)
+    signs = signs_between(given.gauges, (span.began_ns, span.ended_ns), offered_per_s, late, exhausted)
+    return void_reasons(signs, given.generator)
 
 
 def _ratio(part: int, whole: int) -> float:

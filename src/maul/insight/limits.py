@@ -193,7 +193,7 @@ def _level(trial: TrialSummary) -> Level:
         error_ratio=trial.error_ratio,
         dropped_ratio=trial.dropped_ratio,
         lag_p99_ms=trial.lag_p99_ms,
-        generator_bound=trial.judged == "void",
+        void=[trial.why_not] if trial.judged == "void" else [],
         meets=trial.judged == "good",
         why_not=trial.why_not,
     )

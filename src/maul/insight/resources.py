@@ -12,7 +12,7 @@ import numpy as np
 
 from maul.core.summary import Level
 from maul.insight.gauges import MAUL, Gauge, Gauges
-from maul.insight.levels import settled_ns
+from maul.insight.spans import settled_ns
 
 LEVELS_MIN = 3
 """A line through fewer levels is a guess."""

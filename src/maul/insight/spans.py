@@ -9,6 +9,9 @@ import pyarrow.compute as pc
 
 from maul.core.event import Edge, EventKind
 
+SETTLE_RATIO, SETTLE_NS_MAX = 0.2, 1_000_000_000
+"""The first part of a level, in which the operations in flight change over from the level before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -41,6 +44,11 @@ def spans(events: pa.Table, kind: EventKind, until_ns: int | None = None) -> lis
     unended = (row for rows in open_rows.values() for row in rows)
     found += [_span(began, last_ns, {}, ended=False) for began in unended]
     return sorted(found, key=lambda span: span.began_ns)
+
+
+def settled_ns(began_ns: int, ended_ns: int) -> int:
+    """Where the settled part of a level begins."""
+    return began_ns + min(SETTLE_NS_MAX, int((ended_ns - began_ns) * SETTLE_RATIO))
 
 
 def rows_where(table: pa.Table, column: str, value: str) -> pa.Table:

@@ -3,22 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
-from maul.insight.levels import GeneratorLimits
+from maul.core.operation import ErrorClass
+from maul.insight.generator_bound import GeneratorLimits, Signs, void_reasons
 from maul.insight.trials import TrialFacts
-from maul.insight.words import show_ms, show_ratio
 
 
-def bound_reasons(
-    status: Mapping[str, Any], facts: TrialFacts, shards: int, limits: GeneratorLimits | None = None
-) -> tuple[str, ...]:
-    """From the engine's last status. Its cores full *and* its sends late: alone, neither says that it was us."""
-    limits = limits or GeneratorLimits(cores=shards)
-    reasons: list[str] = []
+def bound_reasons(status: Mapping[str, Any], facts: TrialFacts, limits: GeneratorLimits) -> tuple[str, ...]:
+    """From the engine's last status, while the run goes on: no probe is asked.
+
+    So it is not known who else was on this machine, and lateness, which a full machine causes as well, proves nothing.
+    """
     elapsed_s = float(status["elapsed_s"])
-    busy = float(status["cpu_seconds"]) / (elapsed_s * shards) if elapsed_s > 0 and shards else 0.0
-    if busy >= limits.busy_above and facts.lag_p99_ms > limits.lag_p99_above_ms:
-        late = show_ms(facts.lag_p99_ms)
-        reasons.append(f"the generator used {show_ratio(busy)} of its cores and sent 1 % later than {late}")
+    signs = Signs(
+        offered_per_s=facts.offered_per_s,
+        exhausted=int(status["errors"].get(ErrorClass.EXHAUSTED.name, 0)),
+        busy_cores=float(status["cpu_seconds"]) / elapsed_s if elapsed_s > 0 else None,
+        shared=True,
+    )
+    reasons = void_reasons(signs, limits)
     if status["records_lost"]:
         reasons.append(f"{status['records_lost']:,} records were lost, so the trial cannot be judged")
     return tuple(reasons)

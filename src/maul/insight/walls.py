@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from maul.core.summary import Level, Wall
 from maul.insight.gauges import MAUL, Gauge, Gauges
-from maul.insight.levels import settled_ns
 from maul.insight.resources import Forecast, Resource, cores, forecasts, resources, utilisation
+from maul.insight.spans import settled_ns
 from maul.insight.words import listed, show_ms, show_rate, show_ratio
 
 GENERATOR_HOG_RATIO = 0.5
@@ -128,12 +128,7 @@ def _hog(scene: _Scene) -> Wall | None:
 def _generator(scene: _Scene) -> Wall:
     its = next((r for r in scene.readings if r.resource.kind == "generator"), None)
     used = its.bad if its is not None else 0.0
-    core = "core" if its is None or its.resource.whole == 1 else f"{its.resource.whole:.0f} cores"
-    busy = f"used {show_ratio(used)} of its {core} and " if its is not None else ""
-    says = (
-        f"the load generator {busy}sent 1 % of its operations {show_ms(scene.bad.lag_p99_ms)} late or later: "
-        "it gave, not the target"
-    )
+    says = f"{'; '.join(scene.bad.void)}: that was the generator's limit, not the target's"
     return Wall(kind="generator", subject=MAUL, utilisation=used, says=says)
 
 

@@ -9,8 +9,8 @@ from maul.campaign.model_search import AxisName
 from maul.plan.engine_plan import EnginePlan, Frozen, OpName, RegionName
 from maul.plan.search import Goal
 
-# What may differ between two runs of the same plan: who ran it, and where this machine keeps its files.
-_NOT_HASHED = frozenset({"run_id", "run", "prefix", "ca", "file"})
+# What may differ between two runs of the same plan: who ran it, where this machine keeps its files, what it can do.
+_NOT_HASHED = frozenset({"run_id", "run", "prefix", "ca", "file", "ceiling"})
 
 
 class EndpointPlan(Frozen):
@@ -171,6 +171,19 @@ class LimitsPlan(Frozen):
     disk_free_bytes: int
 
 
+class CeilingPlan(Frozen):
+    """What this generator can do at most with this mix, by its calibration."""
+
+    per_s: float
+    cpu_us: float
+    """CPU of the mean operation of the mix."""
+    cores: int
+    """As many shards as can run at once."""
+    terms: tuple[str, ...]
+    """The arithmetic, one operation of the mix each."""
+    calibrated_ns: int
+
+
 class Plan(Frozen):
     """What every generator will send, when, under which ceilings; what is hurt; what is asked."""
 
@@ -202,6 +215,8 @@ class Plan(Frozen):
     expected: Amount
     seconds: float
     """Estimated length of all phases."""
+    ceiling: CeilingPlan | None = None
+    """None where this machine is not calibrated."""
     notes: tuple[str, ...] = ()
     """What the author should know and may have meant."""
 

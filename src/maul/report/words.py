@@ -49,7 +49,7 @@ ERROR_MEANS = {
     ErrorClass.CHECKSUM_REFUSED: "The server says that the bytes it read do not fit the checksum that we sent.",
     ErrorClass.CONNECT_REFUSED: "Nothing listened at the endpoint.",
     ErrorClass.CONNECT_TIMEOUT: "No answer to the connection attempt: overloaded, unplugged or filtered.",
-    ErrorClass.CONNECT_FAILED: "No route, or this machine ran out of ports or descriptors.",
+    ErrorClass.CONNECT_FAILED: "Unreachable, or no route to it.",
     ErrorClass.TLS_FAILED: "The TLS handshake failed.",
     ErrorClass.RESET: "The connection broke before the answer was whole: a server or the balancer went away.",
     ErrorClass.TIMEOUT: "Sent and not answered in time. A write may or may not have taken effect.",
@@ -67,6 +67,7 @@ ERROR_MEANS = {
     ErrorClass.STOPPED: "In flight or still waiting when the phase was stopped; not the target's doing.",
     ErrorClass.BACKLOG: "Dropped unsent: it would have timed out while waiting for its turn.",
     ErrorClass.GIVEN_UP: "Given up by the client on purpose; not the target's doing.",
+    ErrorClass.EXHAUSTED: "The generator's machine had no port or descriptor left; not the target's doing.",
 }
 
 FINDING_MEANS = {

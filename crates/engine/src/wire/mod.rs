@@ -117,6 +117,10 @@ impl Failure {
         let class = match errno {
             Errno::CONNREFUSED => ErrorClass::ConnectRefused,
             Errno::TIMEDOUT => ErrorClass::ConnectTimeout,
+            // No port, no descriptor (of the process, of the machine), no memory for a socket.
+            Errno::ADDRNOTAVAIL | Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+                ErrorClass::Exhausted
+            }
             _ => ErrorClass::ConnectFailed,
         };
         Self {
