@@ -1,4 +1,4 @@
-"""What the generator of a run has: the one place where a plan is told to the folds that ask whether it was the limit."""
+"""What the generator of a run has: where its plan meets the folds that ask whether it was the limit."""
 
 from maul.insight import GeneratorLimits
 from maul.plan import Plan

@@ -80,7 +80,7 @@ class RustGenerator:
 
 @dataclass(frozen=True, slots=True)
 class NullTotals:
-    """What a null server has done so far. `cpu_seconds` may be a twentieth of a second old."""
+    """What a null server has done; a moment old (up to a twentieth of a second) until it is stopped."""
 
     requests: int
     connections: int
