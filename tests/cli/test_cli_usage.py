@@ -13,7 +13,8 @@ from maul.cli import main as cli
 from maul.conduct import conductor
 
 VERBS = [
-    (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("heal",), ("wipe",), ("lab",),
+    (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
+    ("lab",),
     ("lab", "up"), ("lab", "status"), ("lab", "down"), ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"),
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maul import __version__
-from maul.cli import beat, calibrate, campaign, heal, hit, lab, limit, plan, report, screen, wipe
+from maul.cli import beat, calibrate, campaign, compare, heal, hit, lab, limit, plan, report, screen, wipe
 from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
@@ -26,6 +26,7 @@ app.command("limit")(limit.limit)
 app.command("hit")(hit.hit)
 app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("heal")(heal.heal)
 app.command("wipe")(wipe.wipe)
 app.add_typer(lab.app, name="lab")

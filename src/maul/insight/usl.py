@@ -163,4 +163,4 @@ def _says(
     law = f"{best.model}: one alone gets {show_rate(best.per_s)}; {held}, up to {n_max:.3g} in flight."
     if peak_n is not None and peak is not None:
         return f"{law} By it throughput peaks at {show_rate(peak)} with {peak_n:.3g} in flight."
-    return f"{law} Its peak, if any, lies beyond twice what was measured, where it says nothing."
+    return f"{law} No peak within twice of that; beyond, it says nothing."

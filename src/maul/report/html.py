@@ -33,6 +33,7 @@ from maul.report.timeline import timeline
 
 PAGE_NAME = "report.html"
 JUNIT_NAME = "junit.xml"
+NOTHING_RUNS = "'none'"
 
 _SCRIPT = re.compile(r"<script[^>]*>(.*)</script>", re.DOTALL)
 
@@ -75,13 +76,14 @@ def write(run: Record, summary: Summary) -> Path:
     MachineError when the disk refuses: the record is not touched, and a report can be drawn again.
     """
     page = run.path / PAGE_NAME
-    _put(page, render(run, summary), summary.run_id)
-    _put(run.path / JUNIT_NAME, junit_xml(summary), summary.run_id)
+    cure = f"Make room, then draw it again: maul report {summary.run_id}"
+    put(page, render(run, summary), cure)
+    put(run.path / JUNIT_NAME, junit_xml(summary), cure)
     return page
 
 
-def _put(path: Path, text: str, run_id: str) -> None:
-    """Whole or not at all: an older report stays until the new one is written."""
+def put(path: Path, text: str, cure: str) -> None:
+    """Write a file whole or not at all: an older one stays until the new one is written. MachineError."""
     new = path.with_name(f".{path.name}.new")
     try:
         new.write_text(text, encoding="utf-8")
@@ -90,18 +92,18 @@ def _put(path: Path, text: str, run_id: str) -> None:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
         what = f"the report cannot be written: {error.strerror or error}"
-        raise MachineError(what, str(path), f"Make room, then draw it again: maul report {run_id}") from error
+        raise MachineError(what, str(path), cure) from error
 
 
 def render(run: Record, summary: Summary) -> str:
     """The page as text."""
     drawn = draw(run, summary)
-    scripts = [_bokeh(), drawn.script, _asset("report.js")]
+    scripts = [_bokeh(), drawn.script, asset("report.js")]
     environment = Environment(
         loader=PackageLoader("maul.report"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_visible,
+        finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -113,7 +115,7 @@ def render(run: Record, summary: Summary) -> str:
         step_s=drawn.step_s,
         scripts=[Markup(script) for script in scripts],
         policy=policy(scripts),
-        css=Markup(_asset("report.css")),
+        css=Markup(asset("report.css")),
     )
 
 
@@ -123,7 +125,7 @@ def policy(scripts: list[str]) -> str:
     hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
     rules = (
         "default-src 'none'",
-        f"script-src {hashes}",
+        f"script-src {hashes or NOTHING_RUNS}",
         "style-src 'unsafe-inline'",
         "img-src data:",
         "font-src data:",
@@ -162,7 +164,7 @@ def draw(run: Record, summary: Summary) -> Drawn:
     )
 
 
-def _visible(value: object) -> object:
+def visible(value: object) -> object:
     """Control and direction characters, which a hostile key may hold, as they are written in source code."""
     return numerals.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -174,5 +176,6 @@ def _bokeh() -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the templates folder as text."""
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

@@ -1,7 +1,8 @@
 """The summary of a run in the terminal: the verdict and its reasons on one screen, the rest in the page."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -30,6 +31,22 @@ def show(summary: Summary, console: Console, report_path: Path | None = None) ->
     Not on a terminal it is plain text of at most 100 columns. Where the encoding lacks a letter, a plainer
     one stands in.
     """
+    parts: list[RenderableType | _Unbroken] = list(_parts(summary))
+    if report_path is not None:
+        # a path is copied: it must stay in one piece
+        parts.append(_Unbroken(f"\nReport  {report_path}"))
+    print_sheet(console, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unbroken:
+    """A text that no line break may part."""
+
+    text: str
+
+
+def print_sheet(console: Console, parts: "Iterable[RenderableType | _Unbroken]") -> None:
+    """Print parts, not on a terminal as plain text of at most 100 columns, in letters that the encoding has."""
     width = min(console.width, WIDTH_MAX) if console.is_terminal else WIDTH_MAX
     sheet = Console(
         file=io.StringIO(),
@@ -38,11 +55,11 @@ def show(summary: Summary, console: Console, report_path: Path | None = None) ->
         highlight=False,
         legacy_windows=False,
     )
-    for part in _parts(summary):
-        sheet.print(part)
-    if report_path is not None:
-        # a path is copied: it must stay in one piece
-        sheet.print(_text(f"\nReport  {report_path}"), soft_wrap=True)
+    for part in parts:
+        if isinstance(part, _Unbroken):
+            sheet.print(_text(part.text), soft_wrap=True)
+        else:
+            sheet.print(part)
     lines = sheet.file.getvalue().splitlines()  # type: ignore[attr-defined]
     text = "\n".join(line.rstrip() for line in lines)
     console.print(Text.from_ansi(_within(text, console.encoding)), soft_wrap=True)
