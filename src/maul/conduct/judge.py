@@ -40,6 +40,7 @@ from maul.insight import (
     error_counts,
     exhibits_of,
     find_capacity,
+    first_access,
     generator_summary,
     limit_answers,
     phase_summaries,
@@ -127,6 +128,9 @@ def judge(run: RunReader) -> Summary:
         generator=facts.generator,
         gaps=_gaps(tables.events, began_ns),
         notes=_notes(tables.events),
+        first_access=first_access(
+            tables.operations, [phase.name for phase in plan.phases if phase.kind in ("warm-up", "load")]
+        ),
     )
 
 

@@ -251,6 +251,19 @@ class AxisLimit(_Part):
     says: str
 
 
+class FirstAccess(_Part):
+    """First against repeated GETs of a key, service time. `effect`: first / repeated - 1, at the same time."""
+
+    first: int
+    repeated: int
+    first_p50_ms: float
+    repeated_p50_ms: float
+    effect: float
+    p: float
+    differs: bool
+    says: str
+
+
 class ErrorCount(_Part):
     """Operations that were not OK, by what went wrong."""
 
@@ -372,3 +385,4 @@ class Summary(_Part):
     generator: GeneratorSummary | None
     gaps: list[str]
     notes: list[str] = []
+    first_access: FirstAccess | None = None

@@ -11,6 +11,7 @@ from maul.insight.capacity import Search, find_capacity, search_limit
 from maul.insight.customers import customers_during_faults
 from maul.insight.errors import error_counts
 from maul.insight.exhibits import exhibits_of
+from maul.insight.first_access import first_access
 from maul.insight.gauges import Gauge, Gauges
 from maul.insight.generator import generator_summary
 from maul.insight.generator_bound import GeneratorLimits, void_phases
@@ -44,6 +45,7 @@ __all__ = [
     "exhibits_of",
     "final_statuses",
     "find_capacity",
+    "first_access",
     "forecasts",
     "generator_summary",
     "limit_answers",

@@ -241,6 +241,7 @@ def _latency(summary: Summary) -> Section:
             Table(LATENCY_COLUMNS, bodies),
             *filter(None, (parts_table(summary),)),
         ),
+        points=tuple(filter(None, (summary.first_access.says if summary.first_access else "",))),
         note="Percentiles come from merged histograms (three significant digits); none is an average.",
     )
 
