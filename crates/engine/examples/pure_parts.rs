@@ -165,7 +165,7 @@ fn choices() {
         plan.keyspace.objects = 1_000_000_000_000;
         let keys = KeyChooser::new(&plan.keyspace, 7);
         let ns = measure(times, |number| {
-            black_box(keys.key(number));
+            black_box(keys.key(number, 0));
         });
         println!("key     {ns:8.1} ns, {choice:?} of 10^12");
     }

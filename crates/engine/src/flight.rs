@@ -53,6 +53,8 @@ pub struct Flight {
     pub size: u64,
     /// The key was made for this PUT and may be deleted later.
     pub creates: bool,
+    /// The key is an ephemeral one that must not be deleted before this read is over.
+    pub reads_living: bool,
     /// When it was due.
     pub due_ns: u64,
     /// When the shard noticed that.
@@ -93,6 +95,7 @@ impl Flight {
         version: 0,
         size: 0,
         creates: false,
+        reads_living: false,
         due_ns: 0,
         noticed_ns: 0,
         start_ns: 0,

@@ -6,53 +6,100 @@ use crate::plan::{KeyChoice, Keyspace};
 use crate::rng::{self, Purpose, Stream};
 
 mod ephemeral;
+mod hot_set;
+mod ranked;
 mod zipf;
 
 pub use ephemeral::Ephemeral;
+use hot_set::HotSet;
 pub use zipf::Zipf;
 
-/// Chooses keys of the range `[start, start + objects)`; pure in (seed, arrival number).
+/// How a place in [0, objects) is chosen.
+#[derive(Clone, Copy, Debug)]
+enum Popularity {
+    Uniform,
+    Sequential,
+    Zipf(Zipf),
+    HotSet(HotSet),
+}
+
+/// Which ephemeral keys are read.
+#[derive(Clone, Copy, Debug)]
+enum Living {
+    Latest(Zipf),
+    Any,
+}
+
+/// Chooses keys of the range `[start, start + objects)`; pure in (seed, arrival number, due time).
 #[derive(Clone, Debug)]
 pub struct KeyChooser {
     seed: u64,
     region: Region,
     start: u64,
     objects: u64,
-    /// None: see `sequential`.
-    zipf: Option<Zipf>,
-    sequential: bool,
+    popularity: Popularity,
+    living: Option<Living>,
 }
 
 impl KeyChooser {
     /// The chooser of a plan.
     #[must_use]
     pub fn new(keyspace: &Keyspace, seed: u64) -> Self {
-        let zipf = match keyspace.choice {
-            KeyChoice::Zipf { exponent } => Some(Zipf::new(keyspace.objects, exponent)),
+        let objects = keyspace.objects.max(1);
+        let popularity = match keyspace.choice {
+            KeyChoice::Zipf { exponent } => Popularity::Zipf(Zipf::new(objects, exponent)),
+            KeyChoice::Sequential => Popularity::Sequential,
+            KeyChoice::HotSet {
+                keys,
+                traffic,
+                moves_every_s,
+            } => Popularity::HotSet(HotSet::new(objects, keys, traffic, moves_every_s)),
+            KeyChoice::Uniform | KeyChoice::Latest { .. } | KeyChoice::Churn => Popularity::Uniform,
+        };
+        let living = match keyspace.choice {
+            KeyChoice::Latest { exponent } => Some(Living::Latest(Zipf::new(1, exponent))),
+            KeyChoice::Churn => Some(Living::Any),
             _ => None,
         };
         Self {
             seed,
             region: keyspace.region,
             start: keyspace.start,
-            objects: keyspace.objects.max(1),
-            zipf,
-            sequential: keyspace.choice == KeyChoice::Sequential,
+            objects,
+            popularity,
+            living,
         }
     }
 
-    /// The key for arrival `number`.
+    /// The key of the range for arrival `number`, which is due so long after the start of its run.
     #[must_use]
-    pub fn key(&self, number: u64) -> Key {
-        if self.sequential {
-            return self.key_in_turn(number);
-        }
+    pub fn key(&self, number: u64, elapsed_ns: u64) -> Key {
         let random = rng::hash(self.seed, Purpose::Key, number);
-        let place = match &self.zipf {
-            Some(zipf) => scatter(zipf.rank(&mut Stream::new(random)) - 1, self.objects),
-            None => rng::below(random, self.objects),
+        let spread = |place| scatter(place, self.objects);
+        let place = match &self.popularity {
+            Popularity::Sequential => return self.key_in_turn(number),
+            Popularity::Uniform => rng::below(random, self.objects),
+            Popularity::Zipf(zipf) => spread(zipf.rank(&mut Stream::new(random)) - 1),
+            Popularity::HotSet(hot) => spread(hot.place(&mut Stream::new(random), elapsed_ns)),
         };
         Key::new(self.region, self.start + place)
+    }
+
+    /// The ephemeral key that arrival `number` reads, if the plan's choice is among those and there
+    /// is one. Pure in (seed, arrival number, the keys alive). Say [`Ephemeral::begin_read`] before
+    /// it is read.
+    #[must_use]
+    pub fn living(&self, number: u64, ephemeral: &Ephemeral) -> Option<Key> {
+        let alive = ephemeral.alive();
+        let living = self.living.as_ref().filter(|_| alive > 0)?;
+        let random = rng::hash(self.seed, Purpose::Key, number);
+        match living {
+            Living::Any => ephemeral.any(random),
+            Living::Latest(zipf) => {
+                let rank = zipf.with_ranks(alive).rank(&mut Stream::new(random));
+                ephemeral.newest(rank - 1)
+            }
+        }
     }
 
     /// Whatever the plan's choice: index `start + number % objects`. A closed loop in which shard s
@@ -105,115 +152,4 @@ fn scatter(place: u64, n: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::Plan;
-    use proptest::prelude::*;
-    use std::collections::HashSet;
-
-    fn chooser(choice: KeyChoice, objects: u64) -> KeyChooser {
-        let keyspace = Keyspace {
-            choice,
-            objects,
-            start: 100,
-            region: Region::Base,
-            ..Plan::example().keyspace
-        };
-        KeyChooser::new(&keyspace, 42)
-    }
-
-    #[test]
-    fn sequential_passes_once_over_the_range() {
-        let chooser = chooser(KeyChoice::Sequential, 10);
-        let shards = 3;
-        let mut seen: Vec<u64> = (0..shards)
-            .flat_map(|shard| {
-                (0..)
-                    .map(move |i| shard + shards * i)
-                    .take_while(|number| *number < 10)
-            })
-            .map(|number| chooser.key(number).index())
-            .collect();
-        seen.sort_unstable();
-        assert_eq!(seen, (100..110).collect::<Vec<_>>());
-        assert_eq!(chooser.key(10), chooser.key(0));
-    }
-
-    #[test]
-    fn uniform_is_even() {
-        let chooser = chooser(KeyChoice::Uniform, 20);
-        let mut counts = [0u32; 20];
-        for number in 0..100_000 {
-            counts[(chooser.key(number).index() - 100) as usize] += 1;
-        }
-        // chi-square with 19 degrees of freedom: above 43.8 once in a thousand seeds
-        let chi: f64 = counts
-            .iter()
-            .map(|count| (f64::from(*count) - 5000.0).powi(2) / 5000.0)
-            .sum();
-        assert!(chi < 43.8, "{chi}");
-    }
-
-    #[test]
-    fn hot_keys_are_hot_and_apart() {
-        let chooser = chooser(KeyChoice::Zipf { exponent: 0.99 }, 1_000_000);
-        let mut counts = std::collections::HashMap::new();
-        for number in 0..200_000 {
-            *counts.entry(chooser.key(number).index()).or_insert(0u32) += 1;
-        }
-        let mut hot: Vec<_> = counts
-            .into_iter()
-            .map(|(index, count)| (count, index))
-            .collect();
-        hot.sort_unstable_by(|left, right| right.cmp(left));
-        // the harmonic number of a million with exponent 0.99 is 15.39 (integral form), so rank 1
-        // gets 6.5 %
-        assert!((12_400..13_600).contains(&hot[0].0), "{:?}", hot[0]);
-        let mut places: Vec<_> = hot[..16].iter().map(|(_, index)| index - 100).collect();
-        places.sort_unstable();
-        assert!(
-            places.windows(2).all(|pair| pair[1] - pair[0] > 100),
-            "{places:?}"
-        );
-        assert!(places[0] < 250_000 && places[15] > 750_000, "{places:?}");
-    }
-
-    #[test]
-    fn a_trillion_keys_take_no_memory() {
-        let chooser = chooser(KeyChoice::Zipf { exponent: 1.0 }, 1_000_000_000_000);
-        let seen: HashSet<_> = (0..1000).map(|number| chooser.key(number)).collect();
-        assert!(seen.len() > 800, "{}", seen.len());
-        assert!(seen
-            .iter()
-            .all(|key| (100..1_000_000_000_100).contains(&key.index())));
-    }
-
-    #[test]
-    fn one_key_is_enough() {
-        for choice in [
-            KeyChoice::Uniform,
-            KeyChoice::Zipf { exponent: 2.0 },
-            KeyChoice::Sequential,
-        ] {
-            assert!((0..100).all(|number| chooser(choice, 1).key(number).index() == 100));
-        }
-        assert_eq!(multipart_key(17, 16), Key::new(Region::Multipart, 1));
-    }
-
-    proptest! {
-        #[test]
-        fn scatter_is_a_bijection(n in 1u64..5000) {
-            let seen: HashSet<u64> = (0..n).map(|place| scatter(place, n)).collect();
-            prop_assert_eq!(seen.len() as u64, n);
-            prop_assert!(seen.iter().all(|place| *place < n));
-        }
-
-        #[test]
-        fn every_choice_stays_in_range(objects in 1u64..=1 << 48, number in any::<u64>(), exponent in 0.01..10.0f64) {
-            for choice in [KeyChoice::Uniform, KeyChoice::Zipf { exponent }, KeyChoice::Sequential] {
-                let index = chooser(choice, objects).key(number).index();
-                prop_assert!((100..100 + objects).contains(&index), "{:?} {}", choice, index);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Which operation an arrival is; pure in (seed, arrival number).
 
 use crate::operation::Op;
-use crate::plan::{DeleteFrom, Plan};
+use crate::plan::{DeleteFrom, KeyChoice, Plan};
 use crate::rng::{self, Purpose};
 
 /// The weighted choice of a plan's mix.
@@ -27,7 +27,16 @@ impl Mix {
             .collect();
         let (put, delete) = (plan.weight(Op::Put), plan.deletes());
         let feeds_deletes = plan.keyspace.delete_from == DeleteFrom::Ephemeral && put > 0.0;
-        let new_key_probability = if feeds_deletes { delete / put } else { 0.0 };
+        // who reads what is new, or what comes and goes, needs PUTs that make it
+        let feeds_reads = matches!(
+            plan.keyspace.choice,
+            KeyChoice::Latest { .. } | KeyChoice::Churn
+        );
+        let new_key_probability = match (feeds_reads, feeds_deletes) {
+            (true, _) => 1.0,
+            (false, true) => delete / put,
+            (false, false) => 0.0,
+        };
         Self {
             seed: plan.seed,
             cumulative,
@@ -50,7 +59,7 @@ impl Mix {
     }
 
     /// Whether arrival `number`, if it is a PUT, makes a new ephemeral key (probability: delete
-    /// weight / put weight).
+    /// weight / put weight; always, when ephemeral keys are what is read).
     #[must_use]
     pub fn makes_new_key(&self, number: u64) -> bool {
         rng::unit(rng::hash(self.seed, Purpose::NewKey, number)) < self.new_key_probability
@@ -114,6 +123,12 @@ mod tests {
         assert!((0..1000).all(|number| ephemeral.makes_new_key(number)));
         let only_put = mix(&[(Op::Put, 1.0)], DeleteFrom::Ephemeral);
         assert!((0..1000).all(|number| !only_put.makes_new_key(number)));
+        for choice in [KeyChoice::Churn, KeyChoice::Latest { exponent: 1.0 }] {
+            let mut plan = Plan::example();
+            plan.keyspace.choice = choice;
+            let mix = Mix::new(&plan);
+            assert!((0..1000).all(|number| mix.makes_new_key(number)));
+        }
     }
 
     #[test]

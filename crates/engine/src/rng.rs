@@ -24,6 +24,10 @@ pub enum Purpose {
     TinyBody = 6,
     /// Which endpoint.
     Endpoint = 7,
+    /// Gaps between the arrivals of a Poisson process.
+    Gap = 8,
+    /// How long a client thinks.
+    Think = 9,
     /// Whether a TLS connection may resume a session.
     Resumption = 20,
     /// Whether a read is slow on purpose.
@@ -61,6 +65,12 @@ pub fn unit(random: u64) -> f64 {
 #[must_use]
 pub const fn below(random: u64, n: u64) -> u64 {
     ((random as u128 * n as u128) >> 64) as u64
+}
+
+/// A random number as an exponentially distributed one of mean 1, from 0 to 36.7.
+#[must_use]
+pub fn exponential(random: u64) -> f64 {
+    -(-unit(random)).ln_1p()
 }
 
 /// A stream of random numbers (wyrand). Number j depends on the seed and on j alone.

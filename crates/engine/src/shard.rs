@@ -76,6 +76,7 @@ pub struct Shard {
     connect_ns: u64,
     request_ns: u64,
     late_ns: u64,
+    start_ns: u64,
     end_ns: u64,
     /// When the end of arrivals was noticed.
     draining_ns: Option<u64>,
@@ -137,6 +138,7 @@ impl Shard {
             connect_ns: plan.timeouts.connect_ms * NS_PER_MS,
             request_ns: plan.timeouts.request_ms * NS_PER_MS,
             late_ns: (plan.late_ms * NS_PER_MS as f64) as u64,
+            start_ns,
             end_ns: start_ns.saturating_add(limit_ns),
             draining_ns: None,
             tally: Tally::new(),

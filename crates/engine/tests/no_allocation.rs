@@ -115,7 +115,7 @@ impl Parts {
         let created = self.ephemeral.create().unwrap();
         self.ephemeral.created(created, true);
         let _ = self.ephemeral.take_oldest();
-        let key = self.keys.key(number);
+        let key = self.keys.key(number, 0);
         let size = self.sizes.of(key, 1).min(self.body.len() as u64);
         self.name.clear();
         key.write_name(b"/bench/maul/r1/", &mut self.name);

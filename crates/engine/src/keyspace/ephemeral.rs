@@ -1,9 +1,10 @@
-//! The ephemeral keys of one shard: created, acknowledged (or not), deleted; oldest first, in
-//! bounded memory.
+//! The ephemeral keys of one shard: created, acknowledged (or not), read, deleted; in bounded memory.
 
+use super::ranked::Ranked;
 use crate::operation::{Key, Region, INDEX_END};
 
-/// Keys between the oldest that is alive or in flight and the newest; two bits each.
+/// Keys between the oldest that is alive or in flight and the newest. Each takes two bits and the count of its
+/// readers: 2.3 MiB for each shard.
 const WINDOW: u64 = 1 << 20;
 
 /// One bit for each key of the window.
@@ -11,21 +12,13 @@ const WINDOW: u64 = 1 << 20;
 struct Bits(Box<[u64]>);
 
 impl Bits {
-    fn new() -> Self {
-        Self(vec![0; (WINDOW / 64) as usize].into_boxed_slice())
+    fn has(&self, place: u64) -> bool {
+        self.0[(place / 64) as usize] >> (place % 64) & 1 == 1
     }
 
-    fn word(count: u64) -> usize {
-        (count % WINDOW / 64) as usize
-    }
-
-    fn has(&self, count: u64) -> bool {
-        self.0[Self::word(count)] >> (count % 64) & 1 == 1
-    }
-
-    fn set(&mut self, count: u64, on: bool) {
-        let bit = 1 << (count % 64);
-        let word = &mut self.0[Self::word(count)];
+    fn set(&mut self, place: u64, on: bool) {
+        let bit = 1 << (place % 64);
+        let word = &mut self.0[(place / 64) as usize];
         *word = if on { *word | bit } else { *word & !bit };
     }
 }
@@ -33,8 +26,10 @@ impl Bits {
 /// The ephemeral keys of one shard. Counts 0, 1, 2… stand for the keys `start + shard + shards *
 /// count`.
 ///
-/// PUTs are acknowledged in any order; a key may be deleted only when its own PUT was. Keys whose
-/// PUT failed, or may have failed, are never handed out: the clean-up finds them by their range.
+/// PUTs are acknowledged in any order; a key may be read or deleted only when its own PUT was. Keys
+/// whose PUT failed, or may have failed, are never handed out: the clean-up finds them by their
+/// range. A key that is being read is not deleted, and one whose delete began is not read: else the
+/// two would race, and the reader would ask for what its own side deleted.
 #[derive(Clone, Debug)]
 pub struct Ephemeral {
     first: u64,
@@ -45,24 +40,32 @@ pub struct Ephemeral {
     tail: u64,
     /// Nothing before this is alive.
     oldest: u64,
+    window: u64,
     in_flight: Bits,
-    alive: Bits,
-    alive_count: u64,
+    alive: Ranked,
+    /// Reads under way, of each key of the window.
+    readers: Box<[u16]>,
 }
 
 impl Ephemeral {
     /// For the keys `start + shard`, `start + shard + shards` and so on.
     #[must_use]
     pub fn new(start: u64, shard: u64, shards: u64) -> Self {
+        Self::with_window(start, shard, shards, WINDOW)
+    }
+
+    /// `window`: a power of two, at least 64.
+    fn with_window(start: u64, shard: u64, shards: u64, window: u64) -> Self {
         Self {
             first: start.saturating_add(shard),
             step: shards.max(1),
             next: 0,
             tail: 0,
             oldest: 0,
-            in_flight: Bits::new(),
-            alive: Bits::new(),
-            alive_count: 0,
+            window,
+            in_flight: Bits(vec![0; (window / 64) as usize].into_boxed_slice()),
+            alive: Ranked::new(window),
+            readers: vec![0; window as usize].into_boxed_slice(),
         }
     }
 
@@ -70,49 +73,110 @@ impl Ephemeral {
     /// write a base key instead.
     pub fn create(&mut self) -> Option<Key> {
         let index = self.next_index();
-        if self.next - self.tail >= WINDOW || index >= INDEX_END {
+        if self.next - self.tail >= self.window || index >= INDEX_END {
             return None;
         }
-        self.in_flight.set(self.next, true);
+        self.in_flight.set(self.place(self.next), true);
         self.next += 1;
         Some(Key::new(Region::Ephemeral, index))
     }
 
-    /// The PUT of a key is over. `alive`: it was acknowledged; otherwise the load never deletes it.
-    /// Keys that are not in flight here are ignored.
+    /// Makes room in a full window by forgetting its oldest key, which then is neither read nor
+    /// deleted by the load any more. Does nothing while there is room, or while that key is in use.
+    pub fn make_room(&mut self) {
+        let place = self.place(self.tail);
+        let full = self.next - self.tail >= self.window;
+        if full && self.alive.has(place) && self.readers[place as usize] == 0 {
+            self.alive.set(place, false);
+            self.advance_tail();
+        }
+    }
+
+    /// The PUT of a key is over. `alive`: it was acknowledged; otherwise the load never reads or
+    /// deletes it. Keys that are not in flight here are ignored.
     pub fn created(&mut self, key: Key, alive: bool) {
-        let Some(count) = self.count(key).filter(|count| self.in_flight.has(*count)) else {
+        let in_flight = |count: &u64| self.in_flight.has(self.place(*count));
+        let Some(count) = self.count(key).filter(in_flight) else {
             return;
         };
-        self.in_flight.set(count, false);
+        self.in_flight.set(self.place(count), false);
         if alive {
-            self.alive.set(count, true);
-            self.alive_count += 1;
+            self.alive.set(self.place(count), true);
             self.oldest = self.oldest.min(count);
         }
         self.advance_tail();
     }
 
-    /// Takes the oldest acknowledged key for a DELETE; it is never handed out again.
+    /// Takes the oldest acknowledged key that nobody reads for a DELETE; it is never handed out
+    /// again.
     pub fn take_oldest(&mut self) -> Option<Key> {
-        if self.alive_count == 0 {
-            return None;
-        }
-        let mut count = self.oldest.max(self.tail);
-        while count < self.next {
-            let from_here = self.alive.0[Bits::word(count)] >> (count % 64);
-            if from_here == 0 {
-                count = (count / 64 + 1) * 64;
+        let mut from = self.oldest.max(self.tail);
+        let mut passed = false;
+        while let Some(count) = self.alive_from(from) {
+            if self.readers[self.place(count) as usize] > 0 {
+                // Few are: no more than there are operations in flight.
+                self.oldest = if passed { self.oldest } else { count };
+                passed = true;
+                from = count + 1;
                 continue;
             }
-            count += u64::from(from_here.trailing_zeros());
-            self.alive.set(count, false);
-            self.alive_count -= 1;
-            self.oldest = count + 1;
+            self.alive.set(self.place(count), false);
+            self.oldest = if passed { self.oldest } else { count + 1 };
             self.advance_tail();
-            return Some(Key::new(Region::Ephemeral, self.first + self.step * count));
+            return Some(self.key(count));
         }
         None
+    }
+
+    /// The acknowledged key of this rank, 0 for the newest; None when there are not so many. Say
+    /// [`Self::begin_read`] before it is read.
+    #[must_use]
+    pub fn newest(&self, rank: u64) -> Option<Key> {
+        let alive = self.alive.count();
+        if rank >= alive {
+            return None;
+        }
+        // Back from the newest: down to the ring's beginning, then on from its far end.
+        let newer = self.alive.rank(self.place(self.next));
+        let nth = if rank < newer {
+            newer - 1 - rank
+        } else {
+            alive - 1 - (rank - newer)
+        };
+        let place = self.alive.select(nth)?;
+        Some(self.key(self.count_at(place)))
+    }
+
+    /// One of the acknowledged keys, all alike; None when there is none. Say [`Self::begin_read`]
+    /// before it is read.
+    #[must_use]
+    pub fn any(&self, random: u64) -> Option<Key> {
+        let place = self
+            .alive
+            .select(crate::rng::below(random, self.alive.count()))?;
+        Some(self.key(self.count_at(place)))
+    }
+
+    /// A read of a living key begins: until it ends, the key is not deleted. False when the key may
+    /// not be read: it is not alive, or far too many read it.
+    #[must_use]
+    pub fn begin_read(&mut self, key: Key) -> bool {
+        let alive = |count: &u64| self.alive.has(self.place(*count));
+        let Some(count) = self.count(key).filter(alive) else {
+            return false;
+        };
+        let place = self.place(count) as usize;
+        let more = self.readers[place].checked_add(1);
+        self.readers[place] = more.unwrap_or(u16::MAX);
+        more.is_some()
+    }
+
+    /// A read that began is over.
+    pub fn end_read(&mut self, key: Key) {
+        if let Some(count) = self.count(key) {
+            let place = self.place(count) as usize;
+            self.readers[place] = self.readers[place].saturating_sub(1);
+        }
     }
 
     /// Index of the key that would be created next; where a later engine may start.
@@ -125,7 +189,11 @@ impl Ephemeral {
     /// Acknowledged keys that were not taken yet.
     #[must_use]
     pub fn alive(&self) -> u64 {
-        self.alive_count
+        self.alive.count()
+    }
+
+    fn key(&self, count: u64) -> Key {
+        Key::new(Region::Ephemeral, self.first + self.step * count)
     }
 
     /// The count of a key, if it lies in the window.
@@ -136,9 +204,36 @@ impl Ephemeral {
         (ours && (self.tail..self.next).contains(&count)).then_some(count)
     }
 
+    /// The count in the window whose place in the ring this is.
+    fn count_at(&self, place: u64) -> u64 {
+        self.tail + self.place(place.wrapping_sub(self.tail))
+    }
+
+    /// The place in the ring of a count.
+    fn place(&self, count: u64) -> u64 {
+        count & (self.window - 1)
+    }
+
+    /// The first living key from a count on.
+    fn alive_from(&self, mut count: u64) -> Option<u64> {
+        while count < self.next {
+            let word = (self.place(count) / 64) as usize;
+            let from_here = self.alive.word(word) >> (count % 64);
+            if from_here != 0 {
+                let found = count + u64::from(from_here.trailing_zeros());
+                // the last word of the ring may hold the window's other end
+                return (found < self.next).then_some(found);
+            }
+            count = (count / 64 + 1) * 64;
+        }
+        None
+    }
+
     /// Each key is passed once, so this costs one step for each key in the long run.
     fn advance_tail(&mut self) {
-        while self.tail < self.next && !self.in_flight.has(self.tail) && !self.alive.has(self.tail)
+        while self.tail < self.next
+            && !self.in_flight.has(self.place(self.tail))
+            && !self.alive.has(self.place(self.tail))
         {
             self.tail += 1;
         }
@@ -146,129 +241,4 @@ impl Ephemeral {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-
-    fn indexes(keys: impl IntoIterator<Item = Option<Key>>) -> Vec<Option<u64>> {
-        keys.into_iter().map(|key| key.map(Key::index)).collect()
-    }
-
-    #[test]
-    fn creates_its_stripe() {
-        let mut keys = Ephemeral::new(1000, 1, 3);
-        assert_eq!(
-            indexes([keys.create(), keys.create()]),
-            [Some(1001), Some(1004)]
-        );
-        assert_eq!(keys.next_index(), 1007);
-    }
-
-    #[test]
-    fn only_acknowledged_keys_are_deleted_oldest_first() {
-        let mut keys = Ephemeral::new(0, 0, 1);
-        let created: Vec<_> = (0..4).map(|_| keys.create().unwrap()).collect();
-        assert_eq!(keys.take_oldest(), None);
-        keys.created(created[2], true);
-        keys.created(created[1], true);
-        keys.created(created[3], false);
-        assert_eq!(
-            indexes([keys.take_oldest(), keys.take_oldest(), keys.take_oldest()]),
-            [Some(1), Some(2), None]
-        );
-        // the first was in flight all the time, and comes when its turn comes
-        keys.created(created[0], true);
-        keys.created(created[0], true);
-        assert_eq!(keys.alive(), 1);
-        assert_eq!(
-            indexes([keys.take_oldest(), keys.take_oldest()]),
-            [Some(0), None]
-        );
-    }
-
-    #[test]
-    fn strange_keys_are_ignored() {
-        let mut keys = Ephemeral::new(10, 0, 2);
-        let key = keys.create().unwrap();
-        for strange in [
-            Key(0),
-            Key::new(Region::Base, 10),
-            Key::new(Region::Ephemeral, 11),
-            Key(u64::MAX),
-        ] {
-            keys.created(strange, true);
-        }
-        keys.created(Key::new(Region::Ephemeral, 12), true);
-        assert_eq!((keys.alive(), keys.take_oldest()), (0, None));
-        keys.created(key, true);
-        assert_eq!(keys.take_oldest(), Some(key));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_a_full_window_frees_itself() {
-        let mut keys = Ephemeral::new(0, 0, 1);
-        let stuck = keys.create().unwrap();
-        let mut last = stuck;
-        while let Some(key) = keys.create() {
-            keys.created(key, true);
-            last = key;
-        }
-        assert_eq!(last.index(), WINDOW - 1);
-        assert_eq!(keys.alive(), WINDOW - 1);
-        // one deleted at the far side of the stuck one makes no room, the stuck one does
-        assert_eq!(keys.take_oldest().map(Key::index), Some(1));
-        assert_eq!(keys.create(), None);
-        keys.created(stuck, false);
-        assert_eq!(keys.create().map(Key::index), Some(WINDOW));
-        assert_eq!(keys.take_oldest().map(Key::index), Some(2));
-        // and now taking alone makes room
-        assert_eq!(keys.create().map(Key::index), Some(WINDOW + 1));
-        assert_eq!(keys.create().map(Key::index), Some(WINDOW + 2));
-        assert_eq!(keys.create(), None);
-    }
-
-    #[test]
-    fn ends_with_the_key_space() {
-        let mut keys = Ephemeral::new(INDEX_END - 1, 0, 1);
-        assert!(keys.create().is_some());
-        assert!(keys.create().is_none());
-        assert!(Ephemeral::new(u64::MAX, 1, u64::MAX).create().is_none());
-    }
-
-    #[test]
-    fn goes_round_the_window_many_times() {
-        let mut keys = Ephemeral::new(0, 0, 1);
-        let mut expected = 0;
-        for round in 0..3 * WINDOW {
-            let key = keys.create().unwrap();
-            keys.created(key, true);
-            if round % 2 == 0 || round > 100 {
-                assert_eq!(keys.take_oldest().map(Key::index), Some(expected));
-                expected += 1;
-            }
-        }
-    }
-
-    proptest! {
-        /// Against a model: a set of keys in flight and a set of keys alive.
-        #[test]
-        fn agrees_with_two_sets(steps in prop::collection::vec((0u8..4, any::<prop::sample::Index>()), 0..400)) {
-            let mut keys = Ephemeral::new(5, 1, 2);
-            let (mut in_flight, mut alive) = (BTreeSet::new(), BTreeSet::new());
-            for (what, which) in steps {
-                match what {
-                    0 => { in_flight.insert(keys.create().unwrap()); }
-                    1 | 2 if !in_flight.is_empty() => {
-                        let key = *in_flight.iter().nth(which.index(in_flight.len())).unwrap();
-                        in_flight.remove(&key);
-                        keys.created(key, what == 1);
-                        if what == 1 { alive.insert(key); }
-                    }
-                    _ => prop_assert_eq!(keys.take_oldest(), alive.pop_first()),
-                }
-                prop_assert_eq!(keys.alive(), alive.len() as u64);
-            }
-        }
-    }
-}
+mod tests;

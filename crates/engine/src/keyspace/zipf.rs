@@ -39,6 +39,17 @@ impl Zipf {
         }
     }
 
+    /// The same law over another number of ranks.
+    #[must_use]
+    pub fn with_ranks(&self, ranks: u64) -> Self {
+        let ranks = ranks.max(1) as f64;
+        Self {
+            ranks,
+            integral_high: integral(ranks + 0.5, self.exponent),
+            ..*self
+        }
+    }
+
     /// A rank, 1 to n.
     #[must_use]
     pub fn rank(&self, stream: &mut Stream) -> u64 {
@@ -155,6 +166,15 @@ mod tests {
                 let back = integral_inverse(value, exponent);
                 assert!((back / x - 1.0).abs() < 1e-8, "{x} {exponent}: {back}");
             }
+        }
+    }
+
+    #[test]
+    fn another_number_of_ranks_is_another_law_of_the_same_exponent() {
+        let (grown, made) = (Zipf::new(1, 0.8).with_ranks(1000), Zipf::new(1000, 0.8));
+        for seed in 0..1000 {
+            let rank = |zipf: &Zipf| zipf.rank(&mut Stream::new(seed));
+            assert_eq!(rank(&grown), rank(&made));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::read::{Object, Problems};
 use super::{
-    pace, target, workload, Addressing, ArrivalSpec, DeleteFrom, Encryption, KeyChoice, MixEntry,
-    PayloadMode, Plan, PlanError, Process,
+    pace, target, workload, Addressing, ArrivalSpec, DeleteFrom, Encryption, MixEntry, PayloadMode,
+    Plan, PlanError,
 };
 use crate::operation::Op;
 use serde_json::Value;
@@ -202,13 +202,6 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
     if plan.list.delimiter.is_some() || plan.list.pages > 1 {
         missing("list");
     }
-    let plain = matches!(
-        plan.keyspace.choice,
-        KeyChoice::Uniform | KeyChoice::Zipf { .. } | KeyChoice::Sequential
-    );
-    if !plain {
-        missing("keyspace.choice");
-    }
     let s3 = &plan.s3;
     if !matches!(s3.payload, PayloadMode::Unsigned | PayloadMode::Signed)
         || s3.addressing == Addressing::Virtual
@@ -218,9 +211,7 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
         missing("s3");
     }
     let plain = match &plan.arrivals {
-        ArrivalSpec::Open {
-            profile, process, ..
-        } => *process == Process::Even && profile.iter().all(|segment| segment.wave.is_none()),
+        ArrivalSpec::Open { .. } => true,
         ArrivalSpec::Closed { think, .. } => think.is_none(),
         ArrivalSpec::Trace { .. } => false,
     };

@@ -141,6 +141,9 @@ impl Shard {
         if flight.creates {
             let key = flight.key;
             self.ephemeral.created(key, outcome == Outcome::Ok);
+        } else if flight.reads_living {
+            let key = flight.key;
+            self.ephemeral.end_read(key);
         }
         self.counters.count(Counter::Completed);
         self.counters.count(match outcome {
@@ -166,8 +169,10 @@ impl Shard {
             return;
         };
         let flight = self.decided.take();
-        if let Some(flight) = flight.filter(|flight| flight.creates) {
-            self.ephemeral.created(flight.key, false);
+        match flight {
+            Some(flight) if flight.creates => self.ephemeral.created(flight.key, false),
+            Some(flight) if flight.reads_living => self.ephemeral.end_read(flight.key),
+            _ => {}
         }
         self.counters.count(Counter::Dropped);
         let record = OperationRecord {

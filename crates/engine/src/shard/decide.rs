@@ -9,7 +9,7 @@ use crate::body::{BodyId, Verifier};
 use crate::clock::NS_PER_S;
 use crate::flight::{completion, Exchange, Flight, Step, Upload, Waiting};
 use crate::operation::{Key, Op, Region};
-use crate::plan::{DeleteFrom, Plan};
+use crate::plan::{DeleteFrom, KeyChoice, Plan};
 use crate::status::Counter;
 use crate::wire::request::{Ask, BodyRange, Payload, Resource, Role};
 
@@ -41,7 +41,8 @@ impl Shard {
             }
             Op::Get | Op::Head if self.plan.keyspace.fixed_key.is_some() => {}
             Op::List if self.plan.keyspace.fixed_key.is_some() => {}
-            _ => flight.key = self.keys.key(number),
+            Op::Get | Op::Head => self.decide_read(&mut flight, number),
+            _ => flight.key = self.base_key(&flight, number),
         }
         self.decide_version(&mut flight);
         flight
@@ -49,13 +50,34 @@ impl Shard {
 
     fn decide_creation(&mut self, flight: &mut Flight, number: u64) {
         flight.op = Op::Put;
+        if matches!(self.plan.keyspace.choice, KeyChoice::Latest { .. }) {
+            // What is no more among the newest million need not be remembered.
+            self.ephemeral.make_room();
+        }
         match self.ephemeral.create() {
             Some(key) => {
                 flight.key = key;
                 flight.creates = true;
             }
-            None => flight.key = self.keys.key(number),
+            None => flight.key = self.base_key(flight, number),
         }
+    }
+
+    /// A key to read: of the living ones, if the plan says so, else of the range.
+    fn decide_read(&mut self, flight: &mut Flight, number: u64) {
+        match self.keys.living(number, &self.ephemeral) {
+            Some(key) if self.ephemeral.begin_read(key) => {
+                flight.key = key;
+                flight.reads_living = true;
+            }
+            _ => flight.key = self.base_key(flight, number),
+        }
+    }
+
+    /// A key of the plan's range.
+    fn base_key(&self, flight: &Flight, number: u64) -> Key {
+        self.keys
+            .key(number, flight.due_ns.saturating_sub(self.start_ns))
     }
 
     fn decide_version(&mut self, flight: &mut Flight) {

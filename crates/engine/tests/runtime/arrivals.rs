@@ -270,3 +270,40 @@ fn more_shards_than_places_lose_no_work() {
         );
     }
 }
+
+#[test]
+fn waves_and_poisson_processes_reach_the_target() {
+    let server = Server::answering(OK);
+    let profile = json!([{"kind": "sine", "rate": 400.0, "amplitude": 400.0, "period_s": 0.5, "seconds": 1.0}]);
+    let arrivals = |process: &str| json!({"mode": "open", "process": process, "profile": profile, "share": {"index": 0, "count": 1}});
+    let due_ns = |process| -> Vec<u64> {
+        let plan = plan(&server.url(), "put", 1)
+            .with("/arrivals", arrivals(process))
+            .with("/shards", json!(2));
+        let ended = run(&plan);
+        assert_eq!(ended.status.stop_reason, "completed");
+        assert!(
+            (0.95..1.5).contains(&ended.status.elapsed_s),
+            "the whole profile"
+        );
+        let mut due: Vec<u64> = ended.records.iter().map(|record| record.due_ns).collect();
+        due.sort_unstable();
+        due.iter().map(|due_ns| due_ns - due[0]).collect()
+    };
+    let even = due_ns("even");
+    assert_eq!(even.len(), 400);
+    // the upper half of a wave holds 100 + 200 / π of its 200
+    let upper = even
+        .iter()
+        .filter(|due| *due % (500 * MS) < 250 * MS)
+        .count();
+    assert!((325..=329).contains(&upper), "{upper}");
+    let random = due_ns("poisson");
+    assert!((300..500).contains(&random.len()), "{}", random.len());
+    let gaps = |due: &[u64]| {
+        due.windows(2)
+            .filter(|pair| pair[1] - pair[0] < MS / 10)
+            .count()
+    };
+    assert!(gaps(&even) == 0 && gaps(&random) > 5, "{}", gaps(&random));
+}

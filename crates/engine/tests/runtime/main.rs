@@ -9,6 +9,7 @@ mod integrity;
 mod mini_s3;
 mod parts;
 mod plans;
+mod popularity;
 mod round_trips;
 mod server;
 mod slow;
