@@ -118,7 +118,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Plan`] with every problem that was found.
     pub fn new(plan_json: &str) -> Result<Self, EngineError> {
-        let plan = Plan::parse(plan_json).map_err(|error| EngineError::Plan(error.to_string()))?;
+        Self::with_trace(plan_json, None)
+    }
+
+    /// The same with the packed rows of a [`crate::trace::Trace`], for arrivals that follow one.
+    ///
+    /// # Errors
+    /// [`EngineError::Plan`] with every problem that was found.
+    pub fn with_trace(plan_json: &str, trace: Option<&[u8]>) -> Result<Self, EngineError> {
+        let plan = Plan::parse_with_trace(plan_json, trace)
+            .map_err(|error| EngineError::Plan(error.to_string()))?;
         let (targets, problems): (Vec<_>, Vec<_>) = plan
             .endpoints
             .iter()

@@ -29,4 +29,5 @@ pub mod sizes;
 pub mod slow;
 pub mod status;
 pub mod tally;
+pub mod trace;
 pub mod wire;

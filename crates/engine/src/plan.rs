@@ -10,8 +10,12 @@ mod read;
 mod target;
 mod workload;
 
+pub(crate) use workload::PUT_BYTES_MAX;
+
 use crate::operation::{Op, Region};
+use crate::trace::Trace;
 use std::fmt;
+use std::sync::Arc;
 
 /// What one engine instance will do.
 #[derive(Clone, Debug, PartialEq)]
@@ -357,7 +361,8 @@ pub struct Slow {
 pub enum Process {
     /// Evenly.
     Even,
-    /// As many independent clients make them: a Poisson process of that rate.
+    /// As many independent clients make them: a Poisson process of that rate. How many come is
+    /// random: the profile's integral on average, give or take its square root.
     Poisson,
 }
 
@@ -393,12 +398,15 @@ pub enum ArrivalSpec {
         /// Pause before each operation of a place but its first.
         think: Option<Think>,
     },
-    /// By the rows of a trace, which is handed over beside the plan.
+    /// By the rows of a trace, which is handed over beside the plan. They say which operation (the
+    /// mix must name it; its weight is of no account), on which key and how large.
     Trace {
-        /// Until the last of them.
+        /// Until the last of them, or longer.
         seconds: f64,
         /// This instance's part of the arrivals.
         share: Share,
+        /// Its rows.
+        trace: Arc<Trace>,
     },
 }
 
@@ -498,7 +506,15 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] with every problem that could be found.
     pub fn parse(json: &str) -> Result<Self, PlanError> {
-        document::parse(json)
+        document::parse(json, None)
+    }
+
+    /// The same with the packed rows of a [`Trace`], for arrivals of that mode.
+    ///
+    /// # Errors
+    /// [`PlanError`] with every problem that could be found.
+    pub fn parse_with_trace(json: &str, trace: Option<&[u8]>) -> Result<Self, PlanError> {
+        document::parse(json, trace)
     }
 
     /// The weight of all keys that are deleted, relative to the mix: a MULTI_DELETE counts for all of its keys.
@@ -526,6 +542,11 @@ impl Plan {
     pub(crate) fn example() -> Self {
         Self::parse(&tests::good().to_string()).expect("a test of its own reads it")
     }
+}
+
+#[cfg(test)]
+pub(crate) fn example_json() -> serde_json::Value {
+    tests::good()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::keyspace::{Ephemeral, KeyChooser};
 use crate::limits::{part, Budget, Verdict};
 use crate::mix::Mix;
 use crate::operation::{ErrorClass, Op};
-use crate::plan::Plan;
+use crate::plan::{ArrivalSpec, Plan};
 use crate::sizes::Sizes;
 use crate::slow::SlowClients;
 use crate::status::{Counter, Counters, Order, Shared};
@@ -63,6 +63,10 @@ pub struct Shard {
     encoder: Encoder,
     mix: Mix,
     keys: KeyChooser,
+    /// The smallest object that a trace puts; no bound without one.
+    traced_min: u64,
+    /// Behind the last ephemeral key of a trace; 0 without one.
+    traced_end: u64,
     ephemeral: Ephemeral,
     sizes: Sizes,
     slow: SlowClients,
@@ -107,6 +111,10 @@ impl Shard {
         let own = |total: u64| part(total, seat.index, seat.count);
         let connections = own(limits.connections);
         let in_flight = own(limits.in_flight).min(connections);
+        let trace = match &plan.arrivals {
+            ArrivalSpec::Trace { trace, .. } => Some(trace),
+            _ => None,
+        };
         let limit_ns = (limits.seconds * NS_PER_S as f64) as u64;
         let resumption = plan.connections.resumption;
         let chance = Chance::new(plan.seed, resumption, seat.index, seat.count);
@@ -119,7 +127,7 @@ impl Shard {
                 usize::try_from(in_flight).unwrap_or(usize::MAX),
                 seat.index as usize,
             ),
-            feed: Feed::new(&plan.arrivals, seat.index, seat.count, in_flight, start_ns),
+            feed: Feed::new(&plan, seat.index, seat.count, in_flight, start_ns),
             backlog: VecDeque::new(),
             decided: None,
             hold_until_ns: 0,
@@ -127,6 +135,8 @@ impl Shard {
             encoder: Encoder::new(&plan),
             mix: Mix::new(&plan),
             keys: KeyChooser::new(&plan.keyspace, plan.seed),
+            traced_min: trace.map_or(u64::MAX, |trace| trace.written_min()),
+            traced_end: trace.map_or(0, |trace| trace.ephemeral_end()),
             ephemeral: Ephemeral::new(plan.keyspace.ephemeral_start, seat.index, seat.count),
             sizes: Sizes::new(&plan.sizes, plan.seed),
             slow: SlowClients::new(&plan),
@@ -266,7 +276,10 @@ impl Shard {
                     number,
                     due_ns,
                     noticed_ns: now_ns,
-                    op: self.mix.op(number),
+                    op: match self.feed.row(number) {
+                        Some(row) => row.op,
+                        None => self.mix.op(number),
+                    },
                 });
             }
         }

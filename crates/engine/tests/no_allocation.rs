@@ -6,8 +6,8 @@ use maul_engine::body::{fill, BodyId, Verifier};
 use maul_engine::keyspace::{Ephemeral, KeyChooser};
 use maul_engine::mix::Mix;
 use maul_engine::operation::{ErrorClass, Op, OperationRecord, Outcome};
-use maul_engine::plan::{Plan, Segment, Share};
-use maul_engine::schedule::Arrivals;
+use maul_engine::plan::{KeyChoice, Keyspace, Plan, Segment, Share, Wave};
+use maul_engine::schedule::{Arrivals, Poisson, Stripe};
 use maul_engine::sigv4::{Request, Signer, UNSIGNED_PAYLOAD};
 use maul_engine::sizes::Sizes;
 use maul_engine::tally::Tally;
@@ -41,6 +41,84 @@ fn allocations(work: impl FnOnce()) -> u64 {
     ALLOCATIONS.with(Cell::get) - before
 }
 
+/// Every way to choose a time and a key.
+struct Models {
+    even: Stripe,
+    poisson: Poisson,
+    choices: Vec<KeyChooser>,
+    ephemeral: Ephemeral,
+}
+
+impl Models {
+    fn new() -> Self {
+        let plan = Plan::parse(include_str!("vectors/plan.json")).unwrap();
+        let wave = Wave {
+            amplitude: 1e6,
+            period_s: 0.01,
+        };
+        let profile = [Segment {
+            from: 1e6,
+            to: 1e6,
+            seconds: 1.0,
+            wave: Some(wave),
+        }];
+        let (arrivals, share) = (Arrivals::new(&profile), Share { index: 0, count: 1 });
+        let hot_set = KeyChoice::HotSet {
+            keys: 0.1,
+            traffic: 0.9,
+            moves_every_s: Some(0.001),
+        };
+        let choices = [
+            KeyChoice::Uniform,
+            KeyChoice::Zipf { exponent: 0.99 },
+            KeyChoice::Sequential,
+            hot_set,
+            KeyChoice::Latest { exponent: 0.99 },
+            KeyChoice::Churn,
+        ];
+        let chooser = |choice: &KeyChoice| {
+            let objects = 1_000_000_000;
+            let keyspace = Keyspace {
+                choice: *choice,
+                objects,
+                ..plan.keyspace.clone()
+            };
+            KeyChooser::new(&keyspace, plan.seed)
+        };
+        Self {
+            even: arrivals.stripe(share, 0, 1),
+            poisson: arrivals.poisson(plan.seed, share, 0, 1),
+            choices: choices.iter().map(chooser).collect(),
+            ephemeral: Ephemeral::new(0, 0, 1),
+        }
+    }
+
+    fn one_arrival(&mut self) {
+        let (even, scattered) = (self.even.next().unwrap(), self.poisson.next().unwrap());
+        let made = self.ephemeral.create().unwrap();
+        self.ephemeral.created(made, true);
+        for choice in &self.choices {
+            assert!(choice.key(even.number, even.due_ns).index() < 1_000_000_000);
+            if let Some(key) = choice.living(scattered.number, &self.ephemeral) {
+                assert!(self.ephemeral.begin_read(key));
+                self.ephemeral.end_read(key);
+            }
+        }
+        if even.number % 3 == 0 {
+            self.ephemeral.take_oldest().unwrap();
+        }
+    }
+}
+
+#[test]
+fn no_load_model_allocates_for_an_arrival() {
+    let mut models = Models::new();
+    assert_eq!(
+        allocations(|| (0..2_000).for_each(|_| models.one_arrival())),
+        0
+    );
+}
+
 fn operation(number: u64) -> OperationRecord {
     let due_ns = (1_000 + number / 100) * 1_000_000_000;
     OperationRecord {
@@ -70,7 +148,7 @@ fn operation(number: u64) -> OperationRecord {
 
 /// One of everything that a request needs.
 struct Parts {
-    stripe: std::iter::Peekable<maul_engine::schedule::Stripe>,
+    stripe: std::iter::Peekable<Stripe>,
     mix: Mix,
     keys: KeyChooser,
     ephemeral: Ephemeral,

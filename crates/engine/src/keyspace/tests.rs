@@ -168,7 +168,9 @@ fn grown(keys: u64, taken: u64) -> Ephemeral {
         let key = ephemeral.create().unwrap();
         ephemeral.created(key, true);
     }
-    (0..taken).for_each(|_| drop(ephemeral.take_oldest()));
+    for _ in 0..taken {
+        ephemeral.take_oldest().unwrap();
+    }
     ephemeral
 }
 

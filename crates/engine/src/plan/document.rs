@@ -3,12 +3,14 @@
 use super::read::{Object, Problems};
 use super::{
     pace, target, workload, Addressing, ArrivalSpec, DeleteFrom, Encryption, MixEntry, PayloadMode,
-    Plan, PlanError,
+    Plan, PlanError, Problem,
 };
 use crate::operation::Op;
+use crate::trace::Trace;
 use serde_json::Value;
+use std::sync::Arc;
 
-pub(super) fn parse(json: &str) -> Result<Plan, PlanError> {
+pub(super) fn parse(json: &str, trace: Option<&[u8]>) -> Result<Plan, PlanError> {
     let problems = Problems::default();
     let document: Value = match serde_json::from_str(json) {
         Ok(document) => document,
@@ -23,8 +25,10 @@ pub(super) fn parse(json: &str) -> Result<Plan, PlanError> {
             });
         }
     };
-    let plan = read_plan(&mut Object::new("$".to_owned(), Some(&document), &problems));
-    let problems = problems.into_vec();
+    let mut plan = read_plan(&mut Object::new("$".to_owned(), Some(&document), &problems));
+    let mut problems = problems.into_vec();
+    let of_trace = attach_trace(&mut plan, trace).err();
+    problems.extend(of_trace.into_iter().flatten());
     if problems.is_empty() {
         Ok(plan)
     } else {
@@ -75,6 +79,35 @@ fn read_plan(root: &mut Object<'_>) -> Plan {
     plan
 }
 
+/// Puts the trace where its arrivals are; it must be there when they follow one, and only then.
+fn attach_trace(plan: &mut Plan, bytes: Option<&[u8]>) -> Result<(), Vec<Problem>> {
+    let problem = |what: &str, remedy: &str| {
+        let (path, what, remedy) = ("$.arrivals.mode".into(), what.into(), remedy.into());
+        Err(vec![Problem { path, what, remedy }])
+    };
+    let seconds = match (&plan.arrivals, bytes) {
+        (ArrivalSpec::Trace { seconds, .. }, Some(_)) => *seconds,
+        (ArrivalSpec::Trace { .. }, None) => {
+            return problem(
+                "is trace, but no trace came with the plan",
+                "hand its packed rows over beside it",
+            )
+        }
+        (_, Some(_)) => {
+            return problem(
+                "is not trace, but a trace came with the plan",
+                "leave it out, or set the mode to \"trace\"",
+            )
+        }
+        (_, None) => return Ok(()),
+    };
+    let rows = Trace::new(bytes.unwrap_or_default(), plan, seconds)?;
+    if let ArrivalSpec::Trace { trace, .. } = &mut plan.arrivals {
+        *trace = Arc::new(rows);
+    }
+    Ok(())
+}
+
 fn pin(root: &mut Object<'_>, shards: u16) -> Option<Vec<usize>> {
     let shards = usize::from(shards);
     let cpus = root.wholes_or_null("pin", shards..=shards, 0..=4095)?;
@@ -98,7 +131,9 @@ fn check_mix(plan: &Plan, root: &Object<'_>) {
         );
     }
     let (put, delete) = (plan.weight(Op::Put), plan.deletes());
-    if delete > put && plan.keyspace.delete_from == DeleteFrom::Ephemeral {
+    // a trace brings the keys that it deletes
+    let own_keys = !matches!(plan.arrivals, ArrivalSpec::Trace { .. });
+    if own_keys && delete > put && plan.keyspace.delete_from == DeleteFrom::Ephemeral {
         root.problem(
             "mix",
             format!("deletes more than it puts ({delete} > {put}), so keys would run out"),
@@ -209,13 +244,5 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
         || s3.encryption == Encryption::SseC
     {
         missing("s3");
-    }
-    let plain = match &plan.arrivals {
-        ArrivalSpec::Open { .. } => true,
-        ArrivalSpec::Closed { think, .. } => think.is_none(),
-        ArrivalSpec::Trace { .. } => false,
-    };
-    if !plain {
-        missing("arrivals");
     }
 }

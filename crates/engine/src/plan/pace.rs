@@ -5,6 +5,7 @@ use super::{
     ArrivalSpec, Connections, Limits, Process, Segment, Share, Slow, Think, Timeouts, Wave,
 };
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// A longer run is a mistake.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
@@ -22,8 +23,9 @@ pub(super) fn arrivals(mut object: Object<'_>) -> ArrivalSpec {
         ("trace", Mode::Trace),
     ];
     let Some(mode) = object.word_if_known("mode", &modes) else {
-        return ArrivalSpec::Trace {
-            seconds: 1.0,
+        return ArrivalSpec::Open {
+            profile: Vec::new(),
+            process: Process::Even,
             share: Share { index: 0, count: 1 },
         };
     };
@@ -38,6 +40,7 @@ pub(super) fn arrivals(mut object: Object<'_>) -> ArrivalSpec {
         Mode::Trace => ArrivalSpec::Trace {
             seconds: object.number("seconds", SECONDS),
             share: share(object.object("share")),
+            trace: Arc::default(), // comes beside the plan
         },
     };
     object.refuse_unknown();

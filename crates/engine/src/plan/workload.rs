@@ -6,7 +6,7 @@ use crate::operation::{Op, Region, INDEX_END};
 use std::ops::Bound;
 
 /// The largest object that one PUT may carry (S3), bytes.
-pub(super) const PUT_BYTES_MAX: u64 = 5 << 30;
+pub(crate) const PUT_BYTES_MAX: u64 = 5 << 30;
 
 pub(super) fn keyspace(mut object: Object<'_>) -> Keyspace {
     let regions: Vec<_> = [

@@ -238,7 +238,8 @@ impl Shard {
         counters.set(Counter::Backlog, self.backlog.len() as u64);
         counters.set(Counter::Connections, self.slots.connections() as u64);
         counters.set(Counter::CpuNs, thread_cpu_ns());
-        counters.set(Counter::EphemeralNext, self.ephemeral.next_index());
+        let next_index = self.ephemeral.next_index().max(self.traced_end);
+        counters.set(Counter::EphemeralNext, next_index);
         counters.set(Counter::Draining, u64::from(self.draining_ns.is_some()));
         self.shared.published[self.seat.index as usize].store(counters);
     }

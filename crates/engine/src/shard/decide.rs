@@ -11,6 +11,7 @@ use crate::flight::{completion, Exchange, Flight, Step, Upload, Waiting};
 use crate::operation::{Key, Op, Region};
 use crate::plan::{DeleteFrom, KeyChoice, Plan};
 use crate::status::Counter;
+use crate::trace::Row;
 use crate::wire::request::{Ask, BodyRange, Payload, Resource, Role};
 
 impl Shard {
@@ -23,7 +24,9 @@ impl Shard {
             ..Flight::NONE
         };
         let number = waiting.number;
+        let row = self.feed.row(number);
         match waiting.op {
+            _ if row.is_some() => flight.key = row.map_or(Key(0), |row| row.key),
             Op::Put if self.mix.makes_new_key(number) => self.decide_creation(&mut flight, number),
             Op::Delete if self.plan.keyspace.delete_from == DeleteFrom::Ephemeral => {
                 match self.ephemeral.take_oldest() {
@@ -37,14 +40,19 @@ impl Shard {
                 let index = (self.seat.index + self.seat.count * self.uploads) % objects;
                 self.uploads += 1;
                 flight.key = Key::new(Region::Multipart, index);
-                flight.step = Step::Create;
             }
             Op::Get | Op::Head if self.plan.keyspace.fixed_key.is_some() => {}
             Op::List if self.plan.keyspace.fixed_key.is_some() => {}
             Op::Get | Op::Head => self.decide_read(&mut flight, number),
             _ => flight.key = self.base_key(&flight, number),
         }
+        if flight.op == Op::Multipart {
+            flight.step = Step::Create;
+        }
         self.decide_version(&mut flight);
+        if let Some(row) = row.filter(Row::puts) {
+            flight.size = row.size;
+        }
         flight
     }
 
@@ -186,7 +194,7 @@ impl Shard {
                 u64::from(multipart.parts) * multipart.part_bytes
             }
             (Region::Multipart, None) => 0,
-            _ => self.sizes.min(),
+            _ => self.sizes.min().min(self.traced_min),
         }
     }
 }

@@ -10,6 +10,7 @@ mod mini_s3;
 mod parts;
 mod plans;
 mod popularity;
+mod replay;
 mod round_trips;
 mod server;
 mod slow;
