@@ -58,8 +58,11 @@ impl Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    fn new(py: Python<'_>, plan_json: &str) -> PyResult<Self> {
-        let core = py.detach(|| Core::new(plan_json)).map_err(refused)?;
+    #[pyo3(signature = (plan_json, trace = None))]
+    fn new(py: Python<'_>, plan_json: &str, trace: Option<&[u8]>) -> PyResult<Self> {
+        let core = py
+            .detach(|| Core::with_trace(plan_json, trace))
+            .map_err(refused)?;
         Ok(Self { core: Some(core) })
     }
 

@@ -21,14 +21,15 @@ _ENDPOINT_PROBLEM = "endpoint "  # how the engine begins what is no fault of the
 class RustGenerator:
     """One engine plan, carried out by `maul._engine`."""
 
-    def __init__(self, plan: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Mapping[str, Any], trace: bytes | None = None) -> None:
         """Read the plan, resolve its endpoints, read their certificates; send nothing.
 
+        `trace`: packed rows (`maul.plan.trace`) for arrivals of mode `trace`, else None.
         TargetError when an endpoint has no address or its CA file no certificate; InternalError when the plan
         itself is refused, because it was made by maul.
         """
         try:
-            self._engine = Engine(json.dumps(plan))
+            self._engine = Engine(json.dumps(plan), trace)
         except ValueError as error:
             text = str(error)
             if text.startswith(_ENDPOINT_PROBLEM):
