@@ -11,6 +11,7 @@ small on site place, seed 1, plan HASH
   clients    get 60 %, put 30 %, delete 9 %, multipart 1 %
   objects    100, 4 KiB each, keys uniform
   generator  1 shard on 4 cores; at most 128 connections, 128 requests in flight; timeouts 3.0 s connect, 5.0 s request
+  ceiling    not known: this machine is not calibrated, so no rate is refused; maul calibrate would tell
 
 phases
   fill       prepare: about 500 ms, 100 operations, 448.8 KiB sent, 48.83 KiB received, through vip

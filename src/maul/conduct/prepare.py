@@ -3,14 +3,18 @@
 import os
 from pathlib import Path
 
+from maul import __version__
 from maul import campaign as campaigns
 from maul.conduct.target import Door
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import InternalError
 from maul.core.ids import new_run_id
 from maul.faults.catalogue import FAULTS
+from maul.hosts.machine import this_machine
+from maul.hosts.places import state_directory
 from maul.lab.sketch import sketch_site
 from maul.plan import LimitWish, Overrides, Plan, build
+from maul.record.calibrations import read_calibration
 from maul.s3.credentials import Credentials, load_credentials
 from maul.s3.endpoint import Endpoint
 from maul.site import Site
@@ -36,7 +40,15 @@ def planned_on(
     """The plan of a campaign on a site; with `limit`, of the search of its limit."""
     del clock
     overrides = Overrides(limit=limit)
-    return build(campaign, site, run_id, os.cpu_count() or 1, overrides=overrides, fault_kinds=FAULTS)
+    return build(
+        campaign,
+        site,
+        run_id,
+        os.cpu_count() or 1,
+        overrides=overrides,
+        fault_kinds=FAULTS,
+        calibration=read_calibration(state_directory(), this_machine(), __version__),
+    )
 
 
 def door_of(plan: Plan) -> Door:

@@ -13,8 +13,10 @@ from maul.campaign.model_judgement import AvailabilityObjective, Objective
 from maul.campaign.model_phases import TimedPhase
 from maul.campaign.model_target import EnvironmentCredentials
 from maul.campaign.problems import CampaignProblemsError, from_pydantic
+from maul.core.calibration import Calibration
 from maul.core.ids import run_number
 from maul.plan.budget import over_budget
+from maul.plan.ceiling import above_ceiling, ceiling_of
 from maul.plan.costs import mean_cost
 from maul.plan.ground import Ground
 from maul.plan.harm import fault_plans
@@ -65,8 +67,10 @@ def build(
     *,
     overrides: Overrides | None = None,
     fault_kinds: Collection[str] = (),
+    calibration: Calibration | None = None,
 ) -> Plan:
-    """The plan. Pure. `fault_kinds`: the faults that maul knows, if they are to be checked.
+    """The plan. Pure. `fault_kinds`: the faults that maul knows, if they are to be checked; `calibration`: of this
+    machine, if there is one: then what its generator cannot make is refused.
 
     Raises CampaignError with every problem, its line, and the arithmetic where a total exceeds a limit.
     """
@@ -82,7 +86,12 @@ def build(
     ground = _ground(campaign, site, run_id, cores, limit_peak(campaign) if searched else None)
     phases = limit_phases(ground) if searched else phase_plans(ground)
     faults, fault_problems = ((), ()) if searched else fault_plans(campaign, site, phases, fault_kinds)
+    ceiling = None
+    if calibration is not None:
+        ceiling = ceiling_of(calibration, campaign.workload, ground.endpoints, ground.shards, cores)
     problems = [*fault_problems, *over_budget(campaign, phases)]
+    if not searched:  # a search ends by itself where the generator is the limit
+        problems += above_ceiling(campaign, ceiling)
     if problems:
         raise CampaignProblemsError(problems, source)
     used = {name for phase in phases for name in phase.endpoints}
@@ -110,6 +119,7 @@ def build(
         limits=_limits(campaign),
         expected=sum((phase.expected for phase in phases), Amount()),
         seconds=_seconds(phases),
+        ceiling=ceiling,
         notes=limit_notes(campaign, site, phases) if searched else notes(campaign, site, phases),
     )
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from maul.core.units import show_duration, show_size
+from maul.plan.ceiling import show_ceiling
 from maul.plan.engine_plan import (
     ClosedArrivals,
     EnginePlan,
@@ -60,6 +61,7 @@ def _target(plan: Plan) -> Iterator[Row]:
         f"connections, {loaded.limits.in_flight} requests in flight; timeouts {_ms(loaded.timeouts.connect_ms)} "
         f"connect, {_ms(loaded.timeouts.request_ms)} request",
     )
+    yield "ceiling", show_ceiling(plan.ceiling)
 
 
 def _phase(plan: Plan, phase: PhasePlan) -> Iterator[Row]:
