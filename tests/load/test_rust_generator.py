@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from engine_plans import engine_plan, serving
 
@@ -11,6 +12,7 @@ from maul.core.errors import InternalError, TargetError
 from maul.core.histogram import Histogram
 from maul.core.operation import ErrorClass, Outcome
 from maul.load import RustGenerator
+from maul.plan.trace import TRACE_DTYPE, trace_of
 
 
 def test_a_plan_that_the_engine_refuses_is_our_bug() -> None:
@@ -89,3 +91,33 @@ def test_histogram_round_trip_and_refusals() -> None:
 
 def test_the_build_is_optimized() -> None:
     assert build_info()["profile"] == "release", "numbers of a debug build mean nothing"
+
+
+def test_a_trace_made_of_a_run_is_replayed_by_the_engine() -> None:
+    with serving() as target:
+        share = {"index": 0, "count": 1}
+        earlier = RustGenerator(engine_plan(target.url))
+        earlier.start()
+        assert earlier.join(15.0)
+        first = earlier.drain().operations
+        trace = trace_of(first, speed=0.5)
+        arrivals = {"mode": "trace", "seconds": trace.seconds, "share": share}
+        again = RustGenerator(engine_plan(target.url, arrivals=arrivals, shards=2), trace=trace.rows)
+        again.start()
+        assert again.join(15.0)
+        assert again.status().stop_reason == "completed"
+        second = again.drain().operations
+    due = np.sort(second["due_ns"]) - second["due_ns"].min()
+    assert due.tolist() == np.frombuffer(trace.rows, TRACE_DTYPE)["due_ns"].tolist()
+    assert len(second) == len(first) == len(target.requests) - len(second)
+
+
+def test_a_trace_that_does_not_fit_its_plan_is_our_bug() -> None:
+    arrivals = {"mode": "trace", "seconds": 1.0, "share": {"index": 0, "count": 1}}
+    plan = engine_plan("http://127.0.0.1:1", arrivals=arrivals)
+    with pytest.raises(InternalError, match="no trace came"):
+        RustGenerator(plan)
+    with pytest.raises(InternalError, match="33 bytes"):
+        RustGenerator(plan, trace=bytes(33))
+    with pytest.raises(InternalError, match="trace row 0: asks for PUT, which the mix"):
+        RustGenerator(plan, trace=bytes(32))

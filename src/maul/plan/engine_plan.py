@@ -68,7 +68,8 @@ class EngineS3(Frozen):
 class KeyChoice(Frozen):
     """How the next key is chosen. What a kind does not need is None, and left out of the engine's JSON.
 
-    `exponent`: zipf and latest. `keys`, `traffic` (ratios) and `moves_every_s` (0: never): hot_set.
+    `exponent`: zipf and latest. `keys`, `traffic` (ratios) and `moves_every_s` (0: never): hot_set. Latest and churn
+    read ephemeral keys of their shard (base keys while it has none), and make every PUT a new one.
     """
 
     kind: Literal["uniform", "sequential", "zipf", "hot_set", "latest", "churn"]
@@ -189,7 +190,11 @@ class Share(Frozen):
 
 
 class OpenArrivals(Frozen):
-    """By the clock, whatever the target does."""
+    """By the clock, whatever the target does.
+
+    `process` poisson: as many independent clients come; how many is random, the profile's integral on average, give
+    or take its square root.
+    """
 
     mode: Literal["open"] = "open"
     profile: tuple[Constant | Ramp | Sine, ...]
@@ -198,7 +203,7 @@ class OpenArrivals(Frozen):
 
 
 class Think(Frozen):
-    """Pause of a closed loop's client before its next operation."""
+    """Pause of a closed loop's client before its next operation: always `mean_ms`, or exponential around it."""
 
     mean_ms: float
     exponential: bool = False
@@ -215,7 +220,10 @@ class ClosedArrivals(Frozen):
 
 
 class TraceArrivals(Frozen):
-    """By the rows of a trace, which the engine gets beside its plan. `seconds`: until the last of them."""
+    """By the rows of a trace (`maul.plan.trace`), which the engine gets beside its plan.
+
+    `seconds`: until the last of them, or longer. The mix must name every operation of it; weights are of no account.
+    """
 
     mode: Literal["trace"] = "trace"
     seconds: float
