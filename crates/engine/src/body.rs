@@ -19,6 +19,7 @@
 use crate::rng::{self, Purpose, Stream};
 use aws_lc_rs::digest;
 
+pub mod checksum;
 mod verify;
 
 pub use verify::{BodyVerdict, Evidence, Verifier};
@@ -110,7 +111,7 @@ fn fill_block(id: &BodyId, offset: u64, out: &mut [u8]) {
         Some((header, payload)) => {
             *header = id.header(offset);
             fill_payload(id.block_seed(offset), payload);
-            let crc = crc32c::crc32c(out);
+            let crc = crc_fast::crc32_iscsi(out);
             out[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
         }
     }
@@ -155,11 +156,9 @@ pub fn fill(id: &BodyId, offset: u64, out: &mut [u8]) {
     }
 }
 
-/// SHA-256 of the bytes `[offset, offset + length)` of the body, lower-case hexadecimal (for signed
-/// payloads).
-#[must_use]
-pub fn sha256_hex(id: &BodyId, offset: u64, length: u64) -> [u8; 64] {
-    let mut context = digest::Context::new(&digest::SHA256);
+/// Makes the bytes `[offset, offset + length)` of the body piece by piece, for whoever must know them before they are
+/// sent; holds no more than a piece of them.
+pub fn each_piece(id: &BodyId, offset: u64, length: u64, mut take: impl FnMut(&[u8])) {
     let mut piece = [0; 4 * BLOCK];
     let (mut at, mut left) = (offset, length);
     while left > 0 {
@@ -167,10 +166,18 @@ pub fn sha256_hex(id: &BodyId, offset: u64, length: u64) -> [u8; 64] {
         let wanted = (piece.len() as u64 - at % BLOCK_BYTES).min(left);
         let part = &mut piece[..wanted as usize];
         fill(id, at, part);
-        context.update(part);
+        take(part);
         at = at.saturating_add(wanted);
         left -= wanted;
     }
+}
+
+/// SHA-256 of the bytes `[offset, offset + length)` of the body, lower-case hexadecimal (for signed
+/// payloads).
+#[must_use]
+pub fn sha256_hex(id: &BodyId, offset: u64, length: u64) -> [u8; 64] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    each_piece(id, offset, length, |piece| context.update(piece));
     crate::sigv4::hex64(context.finish().as_ref())
 }
 

@@ -131,7 +131,7 @@ impl Engine {
         let (targets, problems): (Vec<_>, Vec<_>) = plan
             .endpoints
             .iter()
-            .map(Target::of)
+            .map(|endpoint| Target::of(endpoint, &plan.s3))
             .partition(Result::is_ok);
         if !problems.is_empty() {
             let lines: Vec<String> = problems.into_iter().filter_map(Result::err).collect();

@@ -211,6 +211,17 @@ pub struct S3 {
     pub encryption: Encryption,
 }
 
+impl S3 {
+    /// A host (and port) as requests name it: with the bucket before it, where addressing is virtual.
+    #[must_use]
+    pub fn name_before(&self, host: String) -> String {
+        match self.addressing {
+            Addressing::Path => host,
+            Addressing::Virtual => format!("{}.{host}", self.bucket),
+        }
+    }
+}
+
 /// How an index in `[0, objects)` is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum KeyChoice {

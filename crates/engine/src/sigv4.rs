@@ -5,12 +5,14 @@
 //! Guide. S3 differs from other services: the path is encoded once and not normalised, and `x-amz-content-sha256` is
 //! sent and signed.
 
+mod chain;
 mod text;
 
 use std::sync::Arc;
 
 use aws_lc_rs::{digest, hmac};
 
+pub use chain::Chain;
 pub use text::{encode_path, write_query};
 use text::{encode_value, stamp, write_trimmed, SECONDS_OF_A_DAY, UNIX_MAX};
 pub(crate) use text::{hex64, write_number};
@@ -39,6 +41,9 @@ pub struct Request<'a> {
 pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 /// SHA-256 of nothing.
 pub const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// The same, as bytes.
+pub(crate) const EMPTY_PAYLOAD_BYTES: &[u8; 64] =
+    b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// Most headers that can be signed besides those that every request has.
 pub const HEADERS_MAX: usize = 20;
 
@@ -148,7 +153,7 @@ impl Signer {
     ///
     /// Names in the own query begin with a small letter, as those of S3 do, and so sort behind the signature's.
     pub fn presign(&mut self, request: &Request<'_>, expires_s: u32, out: &mut Vec<u8>) {
-        debug_assert!(request.query.first().map_or(true, u8::is_ascii_lowercase));
+        debug_assert!(request.query.first().is_none_or(u8::is_ascii_lowercase));
         self.set_time(request.unix_s.min(UNIX_MAX));
         let headers = Sorted::of(request);
         self.write_signed_names(&headers);
@@ -171,6 +176,16 @@ impl Signer {
         let signature = self.signature();
         out.extend_from_slice(b"&X-Amz-Signature=");
         out.extend_from_slice(&signature);
+    }
+
+    /// Of the chunks of the body of the request that was signed last, with that signature.
+    #[must_use]
+    pub fn chain(&self, seed: Signature) -> Chain {
+        Chain {
+            day: self.day.clone(),
+            stamp: self.stamp,
+            previous: seed,
+        }
     }
 
     /// The canonical form of the last request: what to compare when a target says SignatureDoesNotMatch.

@@ -103,7 +103,7 @@ pub struct Verifier {
     /// The current block's header, once it is whole.
     current: Option<Header>,
     /// CRC-32C of the current block so far.
-    crc: u32,
+    crc: crc_fast::Digest,
     /// The first header that is proven to be of our run and key.
     known: Option<Header>,
     bad: Option<Bad>,
@@ -121,7 +121,7 @@ impl Verifier {
             received: 0,
             head: [0; HEADER],
             current: None,
-            crc: 0,
+            crc: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi),
             known: None,
             bad: None,
         }
@@ -171,7 +171,8 @@ impl Verifier {
         self.current = Some(Header::parse(&self.head));
         let mut unsigned = self.head;
         unsigned[CRC_AT..CRC_AT + 4].fill(0);
-        self.crc = crc32c::crc32c(&unsigned);
+        self.crc.reset();
+        self.crc.update(&unsigned);
     }
 
     /// Adds payload bytes that begin at `at` in the block to the checksum, as far as the block goes
@@ -182,7 +183,7 @@ impl Verifier {
             .and_then(|header| header.block_length())
             .unwrap_or(0);
         let covered = length.saturating_sub(at).min(part.len());
-        self.crc = crc32c::crc32c_append(self.crc, &part[..covered]);
+        self.crc.update(&part[..covered]);
     }
 
     /// Keeps the first anomaly; `what` gives (expected, found).
@@ -210,8 +211,8 @@ impl Verifier {
         if length < expected {
             return self.note_cut_block(&header, at);
         }
-        let (crc, run, key) = (self.crc, self.run, self.key);
-        if header.crc != crc {
+        let (crc, run, key) = (self.crc.finalize(), self.run, self.key);
+        if u64::from(header.crc) != crc {
             return self.note(ErrorClass::Corrupt, at, || {
                 (
                     format!("a block with the CRC-32C {:#010x} that it says", header.crc),

@@ -2,8 +2,8 @@
 
 use super::read::{Object, Problems};
 use super::{
-    pace, target, workload, Addressing, ArrivalSpec, DeleteFrom, Encryption, MixEntry, PayloadMode,
-    Plan, PlanError, Problem,
+    pace, target, workload, Addressing, ArrivalSpec, DeleteFrom, Encryption, Endpoint, MixEntry,
+    PayloadMode, Plan, PlanError, Problem,
 };
 use crate::operation::Op;
 use crate::trace::Trace;
@@ -180,6 +180,14 @@ fn check_s3(plan: &Plan, root: &Object<'_>) {
             "name the bucket, or set addressing to \"path\"",
         );
     }
+    let named = |endpoint: &Endpoint| endpoint.host.parse::<std::net::IpAddr>().is_err();
+    if s3.addressing == Addressing::Virtual && !plan.endpoints.iter().all(named) {
+        root.problem(
+            "s3.addressing",
+            "is virtual, but an endpoint is an address, and no name can stand before one",
+            "give endpoints by name (their address may say where that is), or set addressing to \"path\"",
+        );
+    }
     if s3.credentials.is_none() && s3.payload != PayloadMode::Unsigned {
         root.problem(
             "s3.payload",
@@ -187,18 +195,19 @@ fn check_s3(plan: &Plan, root: &Object<'_>) {
             "give access_key and secret_key, or set payload to \"unsigned\"",
         );
     }
-    if s3.payload == PayloadMode::UnsignedTrailer && s3.checksum.is_none() {
+    let trailer = s3.checksum.is_some_and(|checksum| checksum.in_trailer);
+    if s3.payload == PayloadMode::UnsignedTrailer && !trailer {
         root.problem(
             "s3.checksum",
-            "is null, but payload \"unsigned-trailer\" needs one",
-            "give algorithm and in",
+            "is not in a trailer, but payload \"unsigned-trailer\" is named after it",
+            "give algorithm and in: \"trailer\"",
         );
     }
     let chunked = matches!(
         s3.payload,
         PayloadMode::Chunked | PayloadMode::UnsignedTrailer
     );
-    if s3.checksum.is_some_and(|checksum| checksum.in_trailer) && !chunked {
+    if trailer && !chunked {
         root.problem(
             "s3.checksum",
             "is in a trailer, but only chunked bodies have one",
@@ -236,13 +245,5 @@ fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
     }
     if plan.list.delimiter.is_some() || plan.list.pages > 1 {
         missing("list");
-    }
-    let s3 = &plan.s3;
-    if !matches!(s3.payload, PayloadMode::Unsigned | PayloadMode::Signed)
-        || s3.addressing == Addressing::Virtual
-        || s3.checksum.is_some()
-        || s3.encryption == Encryption::SseC
-    {
-        missing("s3");
     }
 }

@@ -3,7 +3,9 @@
 
 pub mod buffer;
 pub mod conn;
+pub mod encryption;
 pub mod http1;
+pub mod outgoing;
 pub mod poller;
 pub mod request;
 pub mod sessions;
@@ -21,7 +23,7 @@ use rustix::io::Errno;
 
 use crate::clock::Clock;
 use crate::operation::ErrorClass;
-use crate::plan::Endpoint;
+use crate::plan::{Endpoint, S3};
 use buffer::Pool;
 pub use conn::{Connection, Received, Sent};
 pub use poller::{Poller, Ready};
@@ -152,7 +154,7 @@ impl Target {
     ///
     /// # Errors
     /// A sentence for people.
-    pub fn of(endpoint: &Endpoint) -> Result<Self, String> {
+    pub fn of(endpoint: &Endpoint, s3: &S3) -> Result<Self, String> {
         let addresses: Vec<SocketAddr> = match endpoint.address {
             Some(address) => vec![SocketAddr::new(address, endpoint.port)],
             None => (endpoint.host.as_str(), endpoint.port)
@@ -172,7 +174,7 @@ impl Target {
             ));
         }
         let tls = match endpoint.tls {
-            true => Some(tls::Settings::of(endpoint)?),
+            true => Some(tls::Settings::of(endpoint, s3)?),
             false => None,
         };
         Ok(Self { addresses, tls })

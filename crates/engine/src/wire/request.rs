@@ -1,10 +1,14 @@
-//! Requests: heads are encoded into a reused buffer, bodies are made block by block on their way into the socket.
+//! Requests: what goes into a head, and how it is signed. Bodies follow by [`super::outgoing`].
 
-use super::source::Source;
-use crate::body::{self, BodyId, BLOCK_BYTES};
+use super::encryption::Encrypting;
+use super::outgoing::{chunked_length, Framing};
+pub use super::outgoing::{BodyRange, Outgoing};
+use crate::body;
+use crate::body::checksum::{Sum, Summing};
 use crate::operation::Key;
-use crate::plan::{Encryption, PayloadMode, Plan};
+use crate::plan::{Addressing, Checksum, PayloadMode, Plan};
 use crate::sigv4::{self, Signer, EMPTY_PAYLOAD, HEADERS_MAX, UNSIGNED_PAYLOAD};
+use aws_lc_rs::digest;
 
 /// What a request acts upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,17 +19,6 @@ pub enum Resource {
     Object(Key),
     /// The plan's fixed key.
     Fixed,
-}
-
-/// A range of a body that is computed, not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyRange {
-    /// Whose body.
-    pub id: BodyId,
-    /// First byte.
-    pub start: u64,
-    /// One past the last byte.
-    pub end: u64,
 }
 
 /// What a request carries.
@@ -86,79 +79,13 @@ pub struct Ask<'a, 'q> {
     pub unix_s: u64,
 }
 
-/// A request on its way out: the encoded head (with small bodies behind it), then the blocks.
-#[derive(Debug, Default)]
-pub struct Outgoing {
-    head: Vec<u8>,
-    sent: usize,
-    blocks: Option<BodyRange>,
-}
-
-impl Outgoing {
-    /// Nothing to send.
-    pub fn clear(&mut self) {
-        self.head.clear();
-        self.sent = 0;
-        self.blocks = None;
-    }
-
-    /// Bytes before the body.
-    pub fn head_bytes(&self) -> u64 {
-        self.head.len() as u64
-    }
-
-    /// Everything that would be sent; for tests.
-    #[cfg(test)]
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.head.clone();
-        if let Some(range) = self.blocks {
-            let start = bytes.len();
-            bytes.resize(start + (range.end - range.start) as usize, 0);
-            body::fill(&range.id, range.start, &mut bytes[start..]);
-        }
-        bytes
-    }
-}
-
-impl Source for Outgoing {
-    fn fill(&mut self, room: &mut [u8]) -> usize {
-        let head = &self.head[self.sent..];
-        let mut filled = head.len().min(room.len());
-        room[..filled].copy_from_slice(&head[..filled]);
-        self.sent += filled;
-        if self.sent < self.head.len() {
-            return filled;
-        }
-        if let Some(range) = &mut self.blocks {
-            let left = range.end - range.start;
-            let fits = (room.len() - filled) as u64;
-            // All that is left, or else whole blocks, which are the fastest to make.
-            let portion = if left <= fits {
-                left
-            } else {
-                fits - fits % BLOCK_BYTES
-            };
-            let end = filled + portion as usize;
-            body::fill(&range.id, range.start, &mut room[filled..end]);
-            range.start += portion;
-            filled = end;
-            if portion == left {
-                self.blocks = None;
-            }
-        }
-        filled
-    }
-
-    fn is_spent(&self) -> bool {
-        self.sent == self.head.len() && self.blocks.is_none()
-    }
-}
-
 /// Encodes and signs requests; one per shard.
 pub struct Encoder {
     signer: Option<Signer>,
-    sign_payload: bool,
-    encryption: Encryption,
+    payload: PayloadMode,
+    checksum: Option<Checksum>,
+    encrypting: Encrypting,
+    /// `/bucket`, or nothing when the host names it.
     bucket_path: Vec<u8>,
     fixed_path: Vec<u8>,
     prefix: Vec<u8>,
@@ -166,13 +93,14 @@ pub struct Encoder {
     name: Vec<u8>,
     path: Vec<u8>,
     query: Vec<u8>,
+    length: Vec<u8>,
 }
 
 impl Encoder {
     /// For the endpoints and credentials of a plan.
     pub fn new(plan: &Plan) -> Self {
         let mut bucket_path = Vec::new();
-        if !plan.s3.bucket.is_empty() {
+        if plan.s3.addressing == Addressing::Path && !plan.s3.bucket.is_empty() {
             bucket_path.push(b'/');
             sigv4::encode_path(plan.s3.bucket.as_bytes(), &mut bucket_path);
         }
@@ -191,19 +119,21 @@ impl Encoder {
         });
         Self {
             signer,
-            sign_payload: plan.s3.payload == PayloadMode::Signed,
-            encryption: plan.s3.encryption,
+            payload: plan.s3.payload,
+            checksum: plan.s3.checksum,
+            encrypting: Encrypting::of(plan),
             bucket_path,
             fixed_path,
             prefix: plan.s3.prefix.as_bytes().to_vec(),
             hosts: plan
                 .endpoints
                 .iter()
-                .map(crate::plan::Endpoint::host_header)
+                .map(|endpoint| plan.s3.name_before(endpoint.host_header()))
                 .collect(),
             name: Vec::new(),
             path: Vec::new(),
             query: Vec::new(),
+            length: Vec::new(),
         }
     }
 
@@ -215,65 +145,142 @@ impl Encoder {
             sigv4::write_query(ask.query, &mut self.query);
         }
         out.clear();
-        let headers = headers_of(ask, self.encryption);
-        let digest = digest_of(&ask.payload, self.sign_payload && !ask.presigned);
+        let body = self.body_of(ask);
+        self.length.clear();
+        sigv4::write_number(body.length, &mut self.length);
+        let mut headers = Headers::default();
+        for (name, value) in ask.headers {
+            headers.push(name, value);
+        }
+        self.encrypting
+            .headers(ask.role, |name, value| headers.push(name, value));
+        checksum_headers(ask.role, self.checksum, &self.length, &body, &mut headers);
         let request = sigv4::Request {
             method: ask.method,
             path: &self.path,
             query: &self.query,
             host: &self.hosts[ask.endpoint],
             headers: headers.as_slice(),
-            payload: digest.as_str(),
+            payload: body.word.as_str(),
             unix_s: ask.unix_s,
         };
-        let head = &mut out.head;
-        for part in [request.method.as_bytes(), b" ", request.path] {
-            head.extend_from_slice(part);
-        }
-        match &mut self.signer {
-            Some(signer) if ask.presigned => {
-                head.push(b'?');
-                signer.presign(&request, PRESIGNED_EXPIRES_S, head);
-            }
-            _ if request.query.is_empty() => {}
-            _ => {
-                head.push(b'?');
-                head.extend_from_slice(request.query);
-            }
-        }
-        for part in [
-            b" HTTP/1.1\r\nhost: ",
-            request.host.as_bytes(),
-            b"\r\nuser-agent: maul\r\n",
-        ] {
-            head.extend_from_slice(part);
-        }
+        write_request_line(
+            &request,
+            self.signer.as_mut().filter(|_| ask.presigned),
+            &mut out.text,
+        );
+        let text = &mut out.text;
+        write(text, &[b"user-agent: maul\r\n"]);
         if ask.closes {
-            head.extend_from_slice(b"connection: close\r\n");
+            write(text, &[b"connection: close\r\n"]);
         }
-        write_length(&ask.payload, head);
+        if ask.payload != Payload::None {
+            write(text, &[b"content-length: "]);
+            sigv4::write_number(body.sent, text);
+            write(text, &[b"\r\n"]);
+        }
         for (name, value) in request.headers {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                head.extend_from_slice(part);
-            }
+            write(text, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }
+        let mut chain = None;
         if let Some(signer) = self.signer.as_mut().filter(|_| !ask.presigned) {
-            signer.sign(&request, head);
+            let signature = signer.sign(&request, text);
+            chain = (body.framed == Framed::Signed).then(|| signer.chain(signature));
         }
-        head.extend_from_slice(b"\r\n");
+        write(text, &[b"\r\n"]);
         match ask.payload {
             Payload::None => {}
-            Payload::Bytes(bytes) => head.extend_from_slice(bytes),
+            Payload::Bytes(bytes) => write(text, &[bytes]),
+            Payload::Blocks(range) if body.framed == Framed::No => {
+                out.follow(range, Framing::Plain)
+            }
             Payload::Blocks(range) => {
-                out.blocks = Some(range).filter(|range| range.start < range.end)
+                let trailer = body
+                    .trailer
+                    .map(|checksum| (checksum.algorithm, Summing::new(checksum.algorithm)));
+                out.follow(range, Framing::Chunked { chain, trailer });
             }
         }
+    }
+
+    /// How the body is sent, and what the head says about it.
+    fn body_of(&self, ask: &Ask<'_, '_>) -> Body {
+        let plain = |word, length, sum| Body {
+            word,
+            length,
+            sent: length,
+            sum,
+            framed: Framed::No,
+            trailer: None,
+        };
+        let unsigned = ask.presigned || self.signer.is_none();
+        let range = match ask.payload {
+            Payload::None => return plain(Word::Constant(EMPTY_PAYLOAD), 0, None),
+            Payload::Bytes(bytes) => {
+                let signed = matches!(self.payload, PayloadMode::Signed | PayloadMode::Chunked);
+                let word = match signed && !unsigned {
+                    true => Word::of(&digest::digest(&digest::SHA256, bytes)),
+                    false => Word::Constant(UNSIGNED_PAYLOAD),
+                };
+                return plain(word, bytes.len() as u64, None);
+            }
+            Payload::Blocks(range) => range,
+        };
+        let (in_header, trailer) = match self.checksum.filter(|_| !ask.presigned) {
+            Some(checksum) if checksum.in_trailer => (None, Some(checksum)),
+            other => (other, None),
+        };
+        let mut sum = in_header.map(|checksum| Summing::new(checksum.algorithm));
+        let mut sha256 = (self.payload == PayloadMode::Signed && !unsigned)
+            .then(|| digest::Context::new(&digest::SHA256));
+        if sum.is_some() || sha256.is_some() {
+            body::each_piece(&range.id, range.start, range.length(), |piece| {
+                if let Some(sum) = &mut sum {
+                    sum.update(piece);
+                }
+                if let Some(sha256) = &mut sha256 {
+                    sha256.update(piece);
+                }
+            });
+        }
+        let sum = sum.map(Summing::finish);
+        let (word, framed) = match self.payload {
+            _ if unsigned => (Word::Constant(UNSIGNED_PAYLOAD), Framed::No),
+            PayloadMode::Unsigned => (Word::Constant(UNSIGNED_PAYLOAD), Framed::No),
+            PayloadMode::Signed => {
+                let word = sha256.map_or(Word::Constant(UNSIGNED_PAYLOAD), |sha256| {
+                    Word::of(&sha256.finish())
+                });
+                (word, Framed::No)
+            }
+            PayloadMode::Chunked if trailer.is_some() => (
+                Word::Constant("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+                Framed::Signed,
+            ),
+            PayloadMode::Chunked => (
+                Word::Constant("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+                Framed::Signed,
+            ),
+            PayloadMode::UnsignedTrailer => (
+                Word::Constant("STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+                Framed::Unsigned,
+            ),
+        };
+        let mut body = plain(word, range.length(), sum);
+        if framed != Framed::No {
+            let algorithm = trailer.map(|checksum| checksum.algorithm);
+            body.sent = chunked_length(body.length, framed == Framed::Signed, algorithm);
+            body.framed = framed;
+            body.trailer = trailer;
+        }
+        body
     }
 
     fn write_path(&mut self, resource: Resource) {
         self.path.clear();
         match resource {
             Resource::Fixed => self.path.extend_from_slice(&self.fixed_path),
+            Resource::Bucket if self.bucket_path.is_empty() => self.path.push(b'/'),
             Resource::Bucket => self.path.extend_from_slice(&self.bucket_path),
             Resource::Object(key) => {
                 self.path.extend_from_slice(&self.bucket_path);
@@ -286,10 +293,112 @@ impl Encoder {
     }
 }
 
+/// What the head says about the checksum and the framing of the body.
+fn checksum_headers<'a>(
+    role: Role,
+    checksum: Option<Checksum>,
+    length: &'a [u8],
+    body: &'a Body,
+    headers: &mut Headers<'a>,
+) {
+    if body.framed != Framed::No {
+        headers.push("content-encoding", b"aws-chunked");
+        headers.push("x-amz-decoded-content-length", length);
+    }
+    let Some(Checksum { algorithm, .. }) = checksum else {
+        return;
+    };
+    if role == Role::Create {
+        headers.push("x-amz-checksum-algorithm", algorithm.name().as_bytes());
+        headers.push("x-amz-checksum-type", algorithm.multipart_type().as_bytes());
+    }
+    if let Some(sum) = &body.sum {
+        headers.push(algorithm.header(), sum.as_bytes());
+    }
+    if body.trailer.is_some() {
+        headers.push("x-amz-trailer", algorithm.header().as_bytes());
+    }
+    if body.sum.is_some() || body.trailer.is_some() {
+        headers.push("x-amz-sdk-checksum-algorithm", algorithm.name().as_bytes());
+    }
+}
+
+fn write(text: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| text.extend_from_slice(part));
+}
+
+/// The request line and the host; `presigner` puts its signature into the query.
+fn write_request_line(
+    request: &sigv4::Request<'_>,
+    presigner: Option<&mut Signer>,
+    text: &mut Vec<u8>,
+) {
+    write(text, &[request.method.as_bytes(), b" ", request.path]);
+    if let Some(signer) = presigner {
+        text.push(b'?');
+        signer.presign(request, PRESIGNED_EXPIRES_S, text);
+    } else if !request.query.is_empty() {
+        write(text, &[b"?", request.query]);
+    }
+    write(
+        text,
+        &[b" HTTP/1.1\r\nhost: ", request.host.as_bytes(), b"\r\n"],
+    );
+}
+
+/// What `x-amz-content-sha256` says.
+enum Word {
+    Constant(&'static str),
+    Computed([u8; 64]),
+}
+
+impl Word {
+    fn of(sha256: &digest::Digest) -> Self {
+        Self::Computed(sigv4::hex64(sha256.as_ref()))
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Constant(text) => text,
+            Self::Computed(hex) => std::str::from_utf8(hex).unwrap_or(UNSIGNED_PAYLOAD),
+        }
+    }
+}
+
+/// Whether a body is sent in chunks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framed {
+    No,
+    Signed,
+    Unsigned,
+}
+
+/// A body, as its head announces it.
+struct Body {
+    word: Word,
+    /// Bytes that it has.
+    length: u64,
+    /// Bytes that are sent for it.
+    sent: u64,
+    /// The checksum in the header.
+    sum: Option<Sum>,
+    framed: Framed,
+    trailer: Option<Checksum>,
+}
+
 /// The further headers of one request.
 struct Headers<'a> {
     list: [(&'a str, &'a [u8]); HEADERS_MAX],
     count: usize,
+}
+
+impl Default for Headers<'_> {
+    fn default() -> Self {
+        Self {
+            list: [("", b""); HEADERS_MAX],
+            count: 0,
+        }
+    }
 }
 
 impl<'a> Headers<'a> {
@@ -301,63 +410,6 @@ impl<'a> Headers<'a> {
     fn as_slice(&self) -> &[(&'a str, &'a [u8])] {
         &self.list[..self.count]
     }
-}
-
-/// What the caller asks for, and what the plan adds.
-fn headers_of<'a>(ask: &Ask<'a, '_>, encryption: Encryption) -> Headers<'a> {
-    let mut headers = Headers {
-        list: [("", b""); HEADERS_MAX],
-        count: 0,
-    };
-    for (name, value) in ask.headers {
-        headers.push(name, value);
-    }
-    let writes = matches!(ask.role, Role::Put | Role::Create | Role::Copy);
-    if encryption == Encryption::SseS3 && writes {
-        headers.push("x-amz-server-side-encryption", b"AES256");
-    }
-    headers
-}
-
-enum Digest {
-    Constant(&'static str),
-    Computed([u8; 64]),
-}
-
-impl Digest {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Constant(text) => text,
-            Self::Computed(hex) => std::str::from_utf8(hex).unwrap_or(UNSIGNED_PAYLOAD),
-        }
-    }
-}
-
-fn digest_of(payload: &Payload<'_>, sign_payload: bool) -> Digest {
-    match payload {
-        Payload::None => Digest::Constant(EMPTY_PAYLOAD),
-        _ if !sign_payload => Digest::Constant(UNSIGNED_PAYLOAD),
-        Payload::Blocks(range) => Digest::Computed(body::sha256_hex(
-            &range.id,
-            range.start,
-            range.end - range.start,
-        )),
-        Payload::Bytes(bytes) => {
-            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-            Digest::Computed(sigv4::hex64(digest.as_ref()))
-        }
-    }
-}
-
-fn write_length(payload: &Payload<'_>, head: &mut Vec<u8>) {
-    let length = match payload {
-        Payload::None => return,
-        Payload::Bytes(bytes) => bytes.len() as u64,
-        Payload::Blocks(range) => range.end - range.start,
-    };
-    head.extend_from_slice(b"content-length: ");
-    sigv4::write_number(length, head);
-    head.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
@@ -415,7 +467,7 @@ mod tests {
             Payload::Bytes(b"hi"),
             &mut [("uploadId", "a/b"), ("partNumber", "1")],
         )
-        .to_bytes();
+        .text;
         assert_eq!(
             String::from_utf8(bytes).unwrap(),
             "PUT /bucket/maul/r/b0000000000ff?partNumber=1&uploadId=a%2Fb HTTP/1.1\r\nhost: 127.0.0.1:8333\r\n\
@@ -425,7 +477,7 @@ mod tests {
 
     #[test]
     fn a_signed_request_has_its_three_headers() {
-        let text = String::from_utf8(encoded(true, Payload::None, &mut []).to_bytes()).unwrap();
+        let text = String::from_utf8(encoded(true, Payload::None, &mut []).text).unwrap();
         for header in [
             "x-amz-date: 20231114T221320Z\r\n",
             "x-amz-content-sha256: e3b0c4",
@@ -437,32 +489,5 @@ mod tests {
             );
         }
         assert!(text.ends_with("\r\n\r\n") && !text.contains("content-length"));
-    }
-
-    #[test]
-    fn bodies_come_out_right_in_rooms_of_any_size() {
-        let id = BodyId {
-            run: 7,
-            key: 255,
-            version: 3,
-            size: 20_000,
-        };
-        let range = BodyRange {
-            id,
-            start: 0,
-            end: id.size,
-        };
-        let whole = encoded(true, Payload::Blocks(range), &mut []).to_bytes();
-        for room in [4096, 5000, 8191, 65_536] {
-            let mut out = encoded(true, Payload::Blocks(range), &mut []);
-            let mut seen = Vec::new();
-            let mut bytes = vec![0; room];
-            while !out.is_spent() {
-                let filled = out.fill(&mut bytes);
-                assert!(filled > 0, "room for {room} goes on");
-                seen.extend_from_slice(&bytes[..filled]);
-            }
-            assert_eq!(seen, whole, "{room}");
-        }
     }
 }

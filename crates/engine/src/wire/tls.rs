@@ -14,7 +14,7 @@ use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use super::buffer::Buffer;
 use super::{Cause, Failure};
 use crate::operation::ErrorClass;
-use crate::plan::Endpoint;
+use crate::plan::{Endpoint, S3};
 
 /// Plain text that is encrypted at once: three full records and their framing fit a buffer.
 pub const PLAIN_BYTES_MAX: usize = 3 * 16 * 1024;
@@ -33,7 +33,7 @@ impl Settings {
     ///
     /// # Errors
     /// A sentence for people.
-    pub fn of(endpoint: &Endpoint) -> Result<Self, String> {
+    pub fn of(endpoint: &Endpoint, s3: &S3) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         match &endpoint.ca_pem {
             None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -61,6 +61,7 @@ impl Settings {
             }
         }
         let name = endpoint.server_name.as_ref().unwrap_or(&endpoint.host);
+        let name = s3.name_before(name.clone());
         let server_name = ServerName::try_from(name.clone()).map_err(|_| {
             format!(
                 "endpoint {}: {name} is neither a host name nor an address",

@@ -2,6 +2,7 @@
 
 mod answers;
 mod arrivals;
+mod aws_chunked;
 mod bounds;
 mod connections;
 mod exhibits;
@@ -11,6 +12,7 @@ mod parts;
 mod plans;
 mod popularity;
 mod replay;
+mod requests;
 mod round_trips;
 mod server;
 mod slow;
