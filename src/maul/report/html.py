@@ -24,6 +24,7 @@ from maul.report.axis import time_axis
 from maul.report.capacity_chart import capacity_chart
 from maul.report.charts import chart
 from maul.report.junit import junit_xml
+from maul.report.limit_chart import limit_chart, limit_key
 from maul.report.load_panels import LoadSeries, load_panels
 from maul.report.machine_panels import machine_panels
 from maul.report.panels import Grid, Panel, bands, marks
@@ -148,6 +149,7 @@ def draw(run: Record, summary: Summary) -> Drawn:
         figures["timeline"] = timeline(axis)
     if summary.capacity and summary.capacity.levels:
         figures["capacity"] = capacity_chart(summary.capacity)
+    figures |= {limit_key(limit): limit_chart(limit, summary.began_ns) for limit in summary.limits}
     if not figures:
         return Drawn(panels, {}, "", grid.step_s)
     document = Document()

@@ -14,6 +14,7 @@ from maul.core.units import show_duration, show_size
 from maul.core.verdict import Verdict
 from maul.report import numerals, words
 from maul.report.exhibits import exhibits_section, parts_table
+from maul.report.limit_section import limit_section, limit_tile
 from maul.report.trouble import data_section, errors_section, faults_section
 from maul.report.view import (
     AFTERMATH,
@@ -37,10 +38,11 @@ def build(summary: Summary) -> Page:
     return Page(
         title=f"{summary.verdict.name}: {summary.campaign or summary.run_id}",
         header=header(summary),
-        tiles=tiles(summary),
+        tiles=(*map(limit_tile, summary.limits), *tiles(summary, capacity=not summary.limits)),
         sections=(
             _checks(summary.checks),
-            _capacity(summary.capacity, summary.began_ns),
+            *(limit_section(limit, summary.began_ns) for limit in summary.limits),
+            *([] if summary.limits else [_capacity(summary.capacity, summary.began_ns)]),
             Section("time", "Over time"),
             _latency(summary),
             exhibits_section(summary),

@@ -169,10 +169,10 @@ def header(summary: Summary) -> Header:
     )
 
 
-def tiles(summary: Summary) -> tuple[Tile, ...]:
-    """The run at a glance. A tile without an answer says so instead of vanishing."""
+def tiles(summary: Summary, *, capacity: bool = True) -> tuple[Tile, ...]:
+    """The run at a glance. A tile without an answer says so instead of vanishing; `capacity` where it was asked."""
     return (
-        _capacity_tile(summary),
+        *([_capacity_tile(summary)] if capacity else []),
         _operations_tile(summary),
         _latency_tile(summary),
         _data_tile(summary),
