@@ -48,12 +48,14 @@ def campaign(path: Path, *changes: tuple[str, str], bucket: str = "maul-short", 
 class Beat:
     """`maul beat` in a folder of its own. Leaving the block ends it, whatever happened."""
 
-    def __init__(self, folder: Path, *words: object, before: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *words: object, before: Callable[[], None] | None = None, verb: str = "beat"
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.words = folder, folder / "words"
         with self.words.open("wb") as words_file:
             self.process = subprocess.Popen(
-                (*MAUL, "beat", *map(str, words)),
+                (*MAUL, verb, *map(str, words)),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=words_file,

@@ -24,4 +24,4 @@ def test_example_runs_and_passes(lab, tmp_path, capsys, name):
 
 
 def test_no_example_is_forgotten():
-    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {"quick", "pause-a-gateway"}
+    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {"quick", "pause-a-gateway", "limit"}
