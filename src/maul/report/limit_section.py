@@ -30,12 +30,10 @@ COLUMNS = (
     Column("lasted", True),
     Column("rate", True),
     Column(""),
-    Column("offered", True, "operations/s"),
     Column("achieved", True, "operations/s"),
     Column("p50", True, "from due, ms"),
     Column("p99", True, "from due, ms"),
-    Column("errors", True, "of all"),
-    Column("dropped", True, "of all"),
+    Column("not ok", True, "", "Failed, not answered, or dropped unsent, of all arrivals"),
     Column("lag p99, ms", True, "", "How late the generator sent: due to send"),
     Column("settled after", True, "", "Where the steady state begins (MSER-5); a dash: none was detected"),
     Column("limit after it"),
@@ -89,18 +87,17 @@ def _bound(limit: AxisLimit, per_s: float | None) -> str:
 def _row(limit: AxisLimit, trial: TrialSummary, zero_ns: int) -> tuple[Cell, ...]:
     bounds = (trial.lower_per_s, trial.upper_per_s)
     low, high = (_bound(limit, None if rate is None else rate * limit.per_operation) for rate in bounds)
+    not_ok = trial.error_ratio + trial.dropped_ratio
     return (
         Cell(trial.move),
         Cell(numerals.offset(trial.began_ns, zero_ns)),
         Cell(show_duration(trial.seconds)),
         Cell(show_limit(limit, trial.rate_per_s * limit.per_operation)),
         Cell("", chip=CHIPS[trial.judged]),
-        Cell(numerals.digits(trial.offered_per_s)),
         Cell(numerals.digits(trial.achieved_per_s)),
         Cell(numerals.millis(trial.p50_ms)),
         Cell(numerals.millis(trial.p99_ms)),
-        Cell(numerals.ratio(trial.error_ratio), tone="bad" if trial.error_ratio else ""),
-        Cell(numerals.ratio(trial.dropped_ratio), tone="bad" if trial.dropped_ratio else ""),
+        Cell(numerals.ratio(not_ok), tone="bad" if not_ok else ""),
         Cell(numerals.millis(trial.lag_p99_ms)),
         Cell(numerals.NOTHING if trial.settled_s is None else f"{trial.settled_s:.1f} s"),
         Cell(f"{low} … {high}"),
