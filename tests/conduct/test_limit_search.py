@@ -135,7 +135,7 @@ def test_more_than_may_be_asked_is_a_lower_bound(tmp_path):
 
 def test_where_the_generator_was_hot_and_late_nothing_is_blamed_on_the_target(tmp_path, monkeypatch):
     sandbox = Sandbox(tmp_path, 130.0, cpu_s=0.99)
-    monkeypatch.setattr(limit, "bound_reasons", lambda status, facts, shards: ("hot",) if facts.why_not else ())
+    monkeypatch.setattr(limit, "bound_reasons", lambda status, facts, *more: ("hot",) if facts.why_not else ())
     found = sandbox.search()
     assert (found.why, found.stopped_by, found.upper) == ("generator", "generator", None)
     assert found.lower <= 130.0

@@ -1,13 +1,17 @@
 """A trial from operations made by hand: what holds, what does not, and what was cut off before it was steady."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from maul.core.histogram import Histogram
 from maul.core.operation import OPERATION_DTYPE, ErrorClass, Op, Outcome
+from maul.insight.gauges import Gauges
 from maul.insight.generator_bound import GeneratorLimits
 from maul.insight.levels import Objective
 from maul.insight.trial_bound import bound_reasons
 from maul.insight.trials import Answers, Recovery, measure_trial
+from maul.record.tables import SCHEMAS
 
 T0 = 1_700_000_000 * 10**9
 MS = np.uint64(10**6)
@@ -130,14 +134,58 @@ def status(**fields):
     return {"elapsed_s": 4.0, "cpu_seconds": 0.4, "records_lost": 0, "errors": {}, **fields}
 
 
-def test_we_were_the_limit_when_hot_short_of_ports_or_above_our_ceiling_or_when_records_are_missing():
-    late = made()
-    late["start_ns"] = late["due_ns"] + np.uint64(20) * MS
-    calm, lagging, one = judged(made()), judged(late), GeneratorLimits(1)
-    assert bound_reasons(status(), calm, one) == ()
-    assert bound_reasons(status(), lagging, one) == ()  # late, but idle: the connections were busy
-    assert "98 % of its core" in bound_reasons(status(cpu_seconds=3.9), calm, one)[0]
-    assert bound_reasons(status(cpu_seconds=3.9), lagging, GeneratorLimits(2)) == ()  # one of two cores
-    assert "descriptor" in bound_reasons(status(errors={"EXHAUSTED": 2}), calm, one)[0]
-    assert "calibration" in bound_reasons(status(), calm, GeneratorLimits(1, ceiling_per_s=110.0))[0]
-    assert "records were lost" in bound_reasons(status(records_lost=3), calm, one)[0]
+def gauges(shared, used, stolen=0.0):
+    """What the probes read every second of a trial: the target here or not, the cores of the machine, steal."""
+    subjects = {
+        ("process", "cpu_ratio", "maul"): 0.5,
+        ("cpu", "busy_ratio", "core0"): used,
+        ("cpu", "busy_ratio", "core1"): used,
+        ("cpu", "steal_ratio", "all"): stolen,
+    }
+    if shared:
+        subjects["process", "cpu_ratio", "volume-r1-1"] = 0.6
+    rows = [
+        {
+            "at_ns": T0 + second * 10**9,
+            "host": "local",
+            "probe": probe,
+            "metric": metric,
+            "subject": who,
+            "value": value,
+        }
+        for second in range(5)
+        for (probe, metric, who), value in subjects.items()
+    ]
+    return Gauges(pa.Table.from_pylist(rows, schema=SCHEMAS["samples"]))
+
+
+def lateness(ms):
+    late = Histogram()
+    for _ in range(100):
+        late.record(int(ms * 1e6))
+    return late
+
+
+NOBODY = Gauges(pa.Table.from_pylist([], schema=SCHEMAS["samples"]))
+
+
+def test_we_were_the_limit_when_our_cores_were_full_or_something_of_ours_ran_out():
+    facts, one, none = judged(made()), GeneratorLimits(1), Histogram()
+    assert bound_reasons(status(), facts, none, NOBODY, one) == ()
+    assert "98 % of its core" in bound_reasons(status(cpu_seconds=3.9), facts, none, NOBODY, one)[0]
+    assert bound_reasons(status(cpu_seconds=3.9), facts, none, NOBODY, GeneratorLimits(2)) == ()  # one of two cores
+    assert "descriptor" in bound_reasons(status(errors={"EXHAUSTED": 2}), facts, none, NOBODY, one)[0]
+    above = GeneratorLimits(1, ceiling_per_s=110.0)
+    assert "calibration" in bound_reasons(status(), facts, none, NOBODY, above)[0]
+    assert "records were lost" in bound_reasons(status(records_lost=3), facts, none, NOBODY, one)[0]
+
+
+def test_lateness_is_ours_only_on_a_machine_of_our_own():
+    facts, one = judged(made()), GeneratorLimits(1)
+    alone, shared = gauges(shared=False, used=0.5), gauges(shared=True, used=0.95)
+    assert "took up 1 % of its arrivals" in bound_reasons(status(), facts, lateness(30), alone, one)[0]
+    assert bound_reasons(status(), facts, lateness(0.2), alone, one) == ()
+    assert bound_reasons(status(), facts, lateness(30), shared, one) == ()  # the target made it late as well
+    assert bound_reasons(status(), facts, lateness(30), NOBODY, one) == ()  # nobody knows whose it was
+    stolen = gauges(shared=False, used=0.5, stolen=0.1)
+    assert "a hypervisor took 10 %" in bound_reasons(status(), facts, lateness(0.2), stolen, one)[0]

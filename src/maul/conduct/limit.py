@@ -14,7 +14,9 @@ from maul.conduct.generator_limits import generator_limits
 from maul.conduct.phases import added, run_pass
 from maul.conduct.stage import Stage
 from maul.core.event import Edge, EventKind
+from maul.core.histogram import Histogram, LatencyKind
 from maul.core.operation import OPERATION_DTYPE
+from maul.insight.gauges import Gauges
 from maul.insight.limits import SearchEvent, objectives_of, show_in_unit
 from maul.insight.trial_bound import bound_reasons
 from maul.insight.trials import Answers, Recovery, TrialFacts, measure_trial
@@ -35,6 +37,7 @@ from maul.plan.search import (
     answer,
     next_move,
 )
+from maul.record import RunReader
 
 RECOVERED = "recovered"
 """Why a cool-down ends early."""
@@ -96,14 +99,21 @@ class _Searcher:
             Answers.of(ear.parts), move.rate_per_s, move.seconds, objectives_of(self.stage.plan, self.phase.name)
         )
         cut = () if status["stop_reason"] == "completed" else (f"the guard ended it ({status['stop_reason']})",)
-        bound = bound_reasons(status, facts, generator_limits(self.stage.plan))
+        bound: tuple[str, ...] = ()
         judged = Judged.GOOD
-        if not facts.holds or cut:
+        if not facts.holds or cut:  # a rate that held in spite of a busy generator held
+            bound = self._bound(status, facts, ear)
             judged = Judged.VOID if bound else Judged.BAD
         if move.rate_per_s == self.search.from_per_s:
             self._remember_baseline(facts, judged)
         reasons = (*facts.why_not, *cut, *(bound if judged is Judged.VOID else ()))
         return SearchEvent(kind, move.rate_per_s, str(judged), move.seconds, facts, "; ".join(reasons))
+
+    def _bound(self, status: Mapping[str, Any], facts: TrialFacts, ear: "_Ear") -> tuple[str, ...]:
+        """Why it was us; the probes' readings are in the record already."""
+        self.stage.writer.flush()
+        gauges = Gauges(RunReader.open(self.stage.writer.path).samples())
+        return bound_reasons(status, facts, ear.late, gauges, generator_limits(self.stage.plan))
 
     def _remember_baseline(self, facts: TrialFacts, judged: Judged) -> None:
         """The median at the lowest rate, before anything was hurt."""
@@ -153,11 +163,15 @@ class _Ear:
 
     def __init__(self, recovery: Recovery | None = None, stage: Stage | None = None) -> None:
         self.parts: list[np.ndarray[Any, Any]] = []
+        self.late = Histogram()
         self.median_ms: float | None = None
         self._recovery, self._stage = recovery, stage
         self._news = False
 
     def heard(self, drained: Drained) -> None:
+        for row in drained.latency:
+            if row.kind == LatencyKind.SCHEDULE:
+                self.late.merge(Histogram.from_v2(row.hdr))
         if len(drained.operations):
             self.parts.append(drained.operations[_KEPT].copy())
             self._news = True
