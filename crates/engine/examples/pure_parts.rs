@@ -3,10 +3,10 @@
 
 use maul_engine::body::{fill, sha256_hex, BodyId, Verifier};
 use maul_engine::hist::Histogram;
-use maul_engine::keyspace::KeyChooser;
+use maul_engine::keyspace::{Ephemeral, KeyChooser};
 use maul_engine::mix::Mix;
 use maul_engine::operation::{ErrorClass, Key, Op, OperationRecord, Outcome};
-use maul_engine::plan::{KeyChoice, Plan, Segment, Share};
+use maul_engine::plan::{KeyChoice, Plan, Segment, Share, Wave};
 use maul_engine::schedule::Arrivals;
 use maul_engine::sigv4::{Request, Signer, UNSIGNED_PAYLOAD};
 use maul_engine::sizes::Sizes;
@@ -149,7 +149,28 @@ fn choices() {
     let ns = measure(times, |_| {
         black_box(stripe.next());
     });
-    println!("due     {ns:8.1} ns");
+    println!("due     {ns:8.1} ns, ramp");
+    let wave = Wave {
+        amplitude: 1e6,
+        period_s: 1.0,
+    };
+    let wavy = Arrivals::new(&[Segment {
+        from: 1e6,
+        to: 1e6,
+        seconds: 10.0,
+        wave: Some(wave),
+    }]);
+    let share = Share { index: 0, count: 1 };
+    let mut stripe = wavy.stripe(share, 0, 1);
+    let ns = measure(times, |_| {
+        black_box(stripe.next());
+    });
+    println!("due     {ns:8.1} ns, sine down to 0");
+    let mut poisson = arrivals.poisson(7, share, 0, 1);
+    let ns = measure(times, |_| {
+        black_box(poisson.next());
+    });
+    println!("due     {ns:8.1} ns, ramp, Poisson");
     let (mix, sizes) = (Mix::new(&plan), Sizes::new(&plan.sizes, 7));
     let ns = measure(times, |number| {
         black_box(mix.op(number));
@@ -160,7 +181,12 @@ fn choices() {
     });
     println!("size    {ns:8.1} ns, lognormal");
     let zipf = KeyChoice::Zipf { exponent: 0.99 };
-    for choice in [KeyChoice::Uniform, KeyChoice::Sequential, zipf] {
+    let hot_set = KeyChoice::HotSet {
+        keys: 0.1,
+        traffic: 0.9,
+        moves_every_s: Some(1.0),
+    };
+    for choice in [KeyChoice::Uniform, KeyChoice::Sequential, zipf, hot_set] {
         plan.keyspace.choice = choice;
         plan.keyspace.objects = 1_000_000_000_000;
         let keys = KeyChooser::new(&plan.keyspace, 7);
@@ -168,6 +194,19 @@ fn choices() {
             black_box(keys.key(number, 0));
         });
         println!("key     {ns:8.1} ns, {choice:?} of 10^12");
+    }
+    let mut ephemeral = Ephemeral::new(0, 0, 1);
+    for _ in 0..1_000_000 {
+        let key = ephemeral.create().expect("the window is larger");
+        ephemeral.created(key, true);
+    }
+    for choice in [KeyChoice::Latest { exponent: 0.99 }, KeyChoice::Churn] {
+        plan.keyspace.choice = choice;
+        let keys = KeyChooser::new(&plan.keyspace, 7);
+        let ns = measure(times, |number| {
+            black_box(keys.living(number, &ephemeral));
+        });
+        println!("key     {ns:8.1} ns, {choice:?} of 10^6 living");
     }
 }
 

@@ -2,7 +2,8 @@
 
 Takes: a Campaign, a Site, a run id, the number of cores.
 Gives: `build` (a frozen `Plan`: hashed, printable), `engine_plan_for` (the plan of the next engine, given what
-happened so far), `trace_of` (an earlier run's operations, to be replayed), `with_secrets` (the engine's own JSON, at the door), `explain`, `to_json`, `hit`.
+happened so far), `trace_of` (an earlier run's operations, to be replayed), `with_secrets` (the engine's own JSON, at
+the door), `explain`, `to_json`, `hit`.
 Never: does I/O, reads a clock, holds a secret; exceeds a limit of the campaign.
 Start reading at: `model.py` (what a plan is), `assemble.py` (how it is made), `budget.py` (the arithmetic).
 Add one by: a phase kind = a function in `passes.py` and its row in the table there.

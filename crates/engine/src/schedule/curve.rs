@@ -49,20 +49,27 @@ impl Curve {
     }
 }
 
-/// N(t): the base's a t + k t²/2, and the integral of A sin(2πt/P), which is A P/π sin²(πt/P).
+/// N(t), the arrivals of a segment's first t seconds.
 fn count(segment: &Segment, t: f64) -> f64 {
-    let slope = (segment.to - segment.from) / segment.seconds;
-    let base = segment.from * t + slope * t * t / 2.0;
-    base + segment.wave.map_or(0.0, |wave| {
-        let sine = (PI * (t / wave.period_s).fract()).sin();
-        surplus_max(wave) * sine * sine
-    })
+    match segment.wave {
+        Some(wave) => count_and_rate(segment, wave, t).0,
+        None => segment.from * t + slope(segment) * t * t / 2.0,
+    }
 }
 
-fn rate(segment: &Segment, wave: Wave, t: f64) -> f64 {
-    let slope = (segment.to - segment.from) / segment.seconds;
-    let phase = 2.0 * PI * (t / wave.period_s).fract();
-    segment.from + slope * t + wave.amplitude * phase.sin()
+/// N(t) and N'(t) under a wave. The integral of A sin(2πt/P) is A P/π sin²(πt/P), and sin 2x = 2 sin x cos x.
+fn count_and_rate(segment: &Segment, wave: Wave, t: f64) -> (f64, f64) {
+    let (sine, cosine) = (PI * (t / wave.period_s).fract()).sin_cos();
+    let count = segment.from * t + slope(segment) * t * t / 2.0;
+    let rate = segment.from + slope(segment) * t;
+    (
+        count + surplus_max(wave) * sine * sine,
+        rate + wave.amplitude * 2.0 * sine * cosine,
+    )
+}
+
+fn slope(segment: &Segment) -> f64 {
+    (segment.to - segment.from) / segment.seconds
 }
 
 /// What a wave is ahead of its base at most: after its upper half.
@@ -74,7 +81,7 @@ fn surplus_max(wave: Wave) -> f64 {
 /// is stable for k = 0 too. It loses digits where the root gets small, at the end of a falling ramp; that is counted
 /// from the end.
 fn until_on_slope(segment: &Segment, arrivals: f64, area: f64) -> f64 {
-    let slope = (segment.to - segment.from) / segment.seconds;
+    let slope = slope(segment);
     let from_low_end = |low_rate: f64, count: f64| {
         let root = (low_rate * low_rate + 2.0 * slope.abs() * count).sqrt();
         // both are 0 only at the very end of a ramp that begins or ends with 0
@@ -99,21 +106,24 @@ fn until_on_wave(segment: &Segment, wave: Wave, arrivals: f64) -> f64 {
     let on_base = |count: f64| until_on_slope(segment, count.clamp(0.0, base_area), base_area);
     let mut low = on_base(arrivals - surplus_max(wave));
     let mut high = on_base(arrivals);
+    // a Newton step of length s is off by s² N'' / 2 N' at most
+    let bend = (slope(segment).abs() + wave.amplitude * 2.0 * PI / wave.period_s) / 2.0;
     let mut t = (low + high) / 2.0;
     let mut last_step = high - low;
     for _ in 0..STEPS_MAX {
-        let ahead = count(segment, t) - arrivals;
-        if ahead > 0.0 {
+        let (count, rate) = count_and_rate(segment, wave, t);
+        if count > arrivals {
             high = t;
         } else {
             low = t;
         }
-        let newton = t - ahead / rate(segment, wave, t);
+        let newton = t - (count - arrivals) / rate;
         let good = newton > low && newton < high && (newton - t).abs() <= last_step / 2.0;
         let next = if good { newton } else { (low + high) / 2.0 };
         last_step = (next - t).abs();
         t = next;
-        if last_step < PRECISION_S || high - low < PRECISION_S {
+        let arrived = good && last_step * last_step * bend < PRECISION_S * rate;
+        if arrived || last_step < PRECISION_S || high - low < PRECISION_S {
             break;
         }
     }
