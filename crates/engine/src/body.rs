@@ -20,8 +20,10 @@ use crate::rng::{self, Purpose, Stream};
 use aws_lc_rs::digest;
 
 pub mod checksum;
+mod range;
 mod verify;
 
+pub use range::RangeVerifier;
 pub use verify::{BodyVerdict, Evidence, Verifier};
 
 /// Bytes of a block.

@@ -122,6 +122,16 @@ impl Budget {
         Verdict::Go
     }
 
+    /// Charges a further request of an operation that started already; false when none is left.
+    pub fn spend_request(&mut self) -> bool {
+        if self.requests_left == 0 {
+            return false;
+        }
+        self.rate.level -= 1.0;
+        self.requests_left -= 1;
+        true
+    }
+
     /// Charges body bytes that were received, or found out about later.
     pub fn spend_bytes(&mut self, bytes: u64) {
         self.bytes_rate.level -= bytes as f64;

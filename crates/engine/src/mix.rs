@@ -25,7 +25,9 @@ impl Mix {
                 (entry.op, sum)
             })
             .collect();
-        let (put, delete) = (plan.weight(Op::Put), plan.deletes());
+        // What PUT_IF_NONE_MATCH makes anyway, plain PUTs need not make.
+        let put = plan.weight(Op::Put) + plan.weight(Op::PresignedPut);
+        let wanted = plan.deletes() - plan.weight(Op::PutIfNoneMatch) / 2.0;
         let feeds_deletes = plan.keyspace.delete_from == DeleteFrom::Ephemeral && put > 0.0;
         // who reads what is new, or what comes and goes, needs PUTs that make it
         let feeds_reads = matches!(
@@ -34,7 +36,7 @@ impl Mix {
         );
         let new_key_probability = match (feeds_reads, feeds_deletes) {
             (true, _) => 1.0,
-            (false, true) => delete / put,
+            (false, true) => (wanted / put).clamp(0.0, 1.0),
             (false, false) => 0.0,
         };
         Self {
@@ -58,8 +60,8 @@ impl Mix {
             .map_or(*last, |(op, _)| *op)
     }
 
-    /// Whether arrival `number`, if it is a PUT, makes a new ephemeral key (probability: delete
-    /// weight / put weight; always, when ephemeral keys are what is read).
+    /// Whether arrival `number`, if it is a PUT, makes a new ephemeral key: as often as keys are deleted; always, when
+    /// ephemeral keys are what is read.
     #[must_use]
     pub fn makes_new_key(&self, number: u64) -> bool {
         rng::unit(rng::hash(self.seed, Purpose::NewKey, number)) < self.new_key_probability

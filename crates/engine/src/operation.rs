@@ -221,6 +221,66 @@ numbered! {
     }
 }
 
+impl Op {
+    /// It only looks: whatever its answer, nothing changed. (Of the uploads, the one that is given up makes no object.)
+    #[must_use]
+    pub const fn is_read(self) -> bool {
+        matches!(
+            self,
+            Op::Get
+                | Op::Head
+                | Op::List
+                | Op::GetRange
+                | Op::GetPart
+                | Op::ListV1
+                | Op::ListVersions
+                | Op::GetIfMatch
+                | Op::GetIfNoneMatch
+                | Op::GetVersion
+                | Op::GetTags
+                | Op::PresignedGet
+                | Op::GetDeleted
+                | Op::MultipartAbort
+        )
+    }
+
+    /// It writes an object with a version of its own; COPY and MULTIPART_COPY carry on one that exists.
+    #[must_use]
+    pub const fn makes_version(self) -> bool {
+        matches!(
+            self,
+            Op::Put
+                | Op::Multipart
+                | Op::MultipartAbort
+                | Op::PutIfNoneMatch
+                | Op::PutIfMatch
+                | Op::PresignedPut
+                | Op::AbortedPut
+        )
+    }
+
+    /// It is one request with an object as its body.
+    #[must_use]
+    pub const fn is_put(self) -> bool {
+        matches!(
+            self,
+            Op::Put | Op::PutIfNoneMatch | Op::PutIfMatch | Op::PresignedPut | Op::AbortedPut
+        )
+    }
+
+    /// It goes through a multipart upload.
+    #[must_use]
+    pub const fn is_upload(self) -> bool {
+        matches!(self, Op::Multipart | Op::MultipartAbort | Op::MultipartCopy)
+    }
+
+    /// It lists the bucket.
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(self, Op::List | Op::ListV1 | Op::ListVersions)
+    }
+}
+
 impl ErrorClass {
     /// Its place in [`ErrorClass::ALL`]: a dense index for arrays of counts.
     #[must_use]
@@ -274,6 +334,21 @@ impl Key {
     #[must_use]
     pub const fn index(self) -> u64 {
         self.0 & ((1 << REGION_SHIFT) - 1)
+    }
+
+    /// The key of a name that [`Self::write_name`] wrote.
+    #[must_use]
+    pub fn read_name(prefix: &[u8], name: &[u8]) -> Option<Self> {
+        let (letter, digits) = name.strip_prefix(prefix)?.split_first()?;
+        let region = Region::ALL
+            .iter()
+            .find(|region| region.letter() == *letter)?;
+        let lower = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if !(12..=14).contains(&digits.len()) || !digits.iter().all(lower) {
+            return None;
+        }
+        let index = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        Some(Self::new(*region, index))
     }
 
     /// Appends the object key: prefix, region letter (`x` for an unknown region), at least 12
@@ -414,7 +489,7 @@ mod tests {
             assert_eq!(ErrorClass::from_number(class.number()), Some(*class));
             assert_eq!(ErrorClass::NAMES[place], (class.number(), class.name()));
         }
-        assert_eq!(ErrorClass::COUNT, 42);
+        assert_eq!(ErrorClass::COUNT, 43);
         assert_eq!(ErrorClass::from_number(22), None);
         assert_eq!(Op::NAMES.len(), 27);
         assert_eq!(Outcome::NAMES[3], (3, "DROPPED"));
@@ -438,9 +513,30 @@ mod tests {
         let mut name = Vec::new();
         Key::new(Region::Base, 1 << 48).write_name(b"", &mut name);
         assert_eq!(name, b"b1000000000000");
+        assert_eq!(
+            Key::read_name(b"", &name),
+            Some(Key::new(Region::Base, 1 << 48))
+        );
         name.clear();
         Key::new(Region::Multipart, 0).write_name(b"p/", &mut name);
         assert_eq!(name, b"p/m000000000000");
+        assert_eq!(
+            Key::read_name(b"p/", &name),
+            Some(Key::new(Region::Multipart, 0))
+        );
+        for stranger in [
+            "p/m00000000000",
+            "p/z000000000000",
+            "q/m000000000000",
+            "p/",
+            "p/m00000000000G",
+        ] {
+            assert_eq!(
+                Key::read_name(b"p/", stranger.as_bytes()),
+                None,
+                "{stranger}"
+            );
+        }
     }
 
     #[test]

@@ -31,21 +31,43 @@ pub fn class_of_answer(status: u16, body: &[u8], from_s3: bool) -> ErrorClass {
         503 if code.is_some() || from_s3 => ErrorClass::SlowDown,
         502..=504 => ErrorClass::GatewayError,
         500 => ErrorClass::InternalError,
-        501..=599 => ErrorClass::OtherServerError,
+        501 => ErrorClass::NotImplemented,
+        505..=599 => ErrorClass::OtherServerError,
         _ => class_of_refusal(status, code.unwrap_or_default()),
+    }
+}
+
+/// The class of one key's `<Code>` in an answer about many keys, which has no status of its own.
+pub fn class_of_code(code: &[u8]) -> ErrorClass {
+    match code {
+        b"InternalError" => ErrorClass::InternalError,
+        b"SlowDown" | b"ServiceUnavailable" => ErrorClass::SlowDown,
+        b"NotImplemented" => ErrorClass::NotImplemented,
+        _ => class_of_refusal(400, code),
     }
 }
 
 fn class_of_refusal(status: u16, code: &[u8]) -> ErrorClass {
     match (code, status) {
-        (b"NoSuchKey", _) => ErrorClass::NoSuchKey,
+        (b"NoSuchKey" | b"NoSuchVersion", _) => ErrorClass::NoSuchKey,
         (b"NoSuchBucket", _) => ErrorClass::NoSuchBucket,
         (b"SignatureDoesNotMatch", _) => ErrorClass::BadSignature,
         (b"InvalidAccessKeyId", _) => ErrorClass::UnknownAccessKey,
         (b"RequestTimeTooSkewed", _) => ErrorClass::ClockSkew,
         (b"AuthorizationHeaderMalformed" | b"PermanentRedirect", _) => ErrorClass::WrongRegion,
-        (b"AccessDenied", _) | (b"", 403) => ErrorClass::AccessDenied,
         (b"RequestTimeout", _) | (_, 408) => ErrorClass::RequestTimeout,
+        (
+            b"BadDigest"
+            | b"InvalidDigest"
+            | b"XAmzContentSHA256Mismatch"
+            | b"XAmzContentChecksumMismatch",
+            _,
+        ) => ErrorClass::ChecksumRefused,
+        (b"NotImplemented", _) => ErrorClass::NotImplemented,
+        (b"PreconditionFailed", _) | (_, 412) => ErrorClass::PreconditionFailed,
+        (b"InvalidRange", _) | (_, 416) => ErrorClass::InvalidRange,
+        (_, 304) => ErrorClass::NotModified,
+        (b"AccessDenied", _) | (b"", 403) => ErrorClass::AccessDenied,
         // A HEAD has no body to say which of the two is missing.
         (b"", 404) => ErrorClass::NoSuchKey,
         (_, 300..=399) => ErrorClass::Redirect,
@@ -54,13 +76,14 @@ fn class_of_refusal(status: u16, code: &[u8]) -> ErrorClass {
 }
 
 /// Whether an operation took effect. `exposed`: some byte was sent that may make it take effect.
+///
+/// What was declined as it was asked to be is [`ErrorClass::None`], and OK.
 pub fn outcome_of(op: Op, class: ErrorClass, exposed: bool) -> Outcome {
     use ErrorClass as C;
     if class == C::None {
         return Outcome::Ok;
     }
-    let reads = matches!(op, Op::Get | Op::Head | Op::List);
-    if reads || !exposed {
+    if op.is_read() || !exposed {
         return Outcome::Fail;
     }
     match class {
@@ -72,6 +95,8 @@ pub fn outcome_of(op: Op, class: ErrorClass, exposed: bool) -> Outcome {
         | C::Reset
         | C::Timeout
         | C::Protocol
+        // it may have written what it should have declined
+        | C::ConditionIgnored
         | C::Stopped => Outcome::Unknown,
         _ => Outcome::Fail,
     }
@@ -107,8 +132,8 @@ mod tests {
             (C::InternalError, C::GatewayError, C::GatewayError)
         );
         assert_eq!(
-            (bare(501), bare(599)),
-            (C::OtherServerError, C::OtherServerError)
+            (bare(501), bare(505), bare(599)),
+            (C::NotImplemented, C::OtherServerError, C::OtherServerError)
         );
         assert_eq!(
             (xml(404, "NoSuchKey"), bare(404)),

@@ -536,6 +536,13 @@ impl Plan {
             + self.weight(Op::MultiDelete) * f64::from(self.multi_delete_keys)
     }
 
+    /// The weight of all keys that may be made anew, to be deleted later: PUTs as often as deletes need them,
+    /// PUT_IF_NONE_MATCH every other time.
+    #[must_use]
+    pub fn creates(&self) -> f64 {
+        self.weight(Op::Put) + self.weight(Op::PresignedPut) + self.weight(Op::PutIfNoneMatch) / 2.0
+    }
+
     /// The weight of an operation in the mix; 0 when it is not in it.
     #[must_use]
     pub fn weight(&self, op: Op) -> f64 {

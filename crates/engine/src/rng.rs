@@ -28,6 +28,8 @@ pub enum Purpose {
     Gap = 8,
     /// How long a client thinks.
     Think = 9,
+    /// Whatever an operation has to choose besides its key: a range, a part, a condition.
+    Choice = 10,
     /// Whether a TLS connection may resume a session.
     Resumption = 20,
     /// Whether a read is slow on purpose.

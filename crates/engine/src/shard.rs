@@ -5,8 +5,11 @@ mod account;
 mod decide;
 mod feed;
 mod operate;
+mod recall;
+mod request;
 mod slots;
 mod slow;
+mod upload;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,9 +17,11 @@ use std::sync::Arc;
 use crate::calendar::Calendar;
 use crate::clock::{Clock, NS_PER_MS, NS_PER_S};
 use crate::exhibits::Exhibits;
+use crate::flight::upload::Uploads;
 use crate::flight::{Flight, Waiting};
 use crate::keyspace::{Ephemeral, KeyChooser};
 use crate::limits::{part, Budget, Verdict};
+use crate::memory::{Deleted, Doubts, Memory, Recent};
 use crate::mix::Mix;
 use crate::operation::{ErrorClass, Op};
 use crate::plan::{ArrivalSpec, Plan};
@@ -70,7 +75,19 @@ pub struct Shard {
     ephemeral: Ephemeral,
     sizes: Sizes,
     slow: SlowClients,
-    uploads: u64,
+    uploads: Uploads,
+    uploads_begun: u64,
+    remembers: decide::Remembers,
+    /// Of the plan's keys.
+    memory: Memory,
+    /// Of ephemeral keys.
+    young: Memory,
+    doubts: Doubts,
+    deleted: Deleted,
+    /// Keys of multipart objects.
+    uploaded: Recent<1024>,
+    /// Size of the fixed key's object, once an answer told it.
+    fixed_size: u64,
     connecting: Calendar,
     requesting: Calendar,
     /// Connections whose last answer is whole; the server closes them first.
@@ -90,8 +107,7 @@ pub struct Shard {
     examples: Vec<(ErrorClass, String)>,
     exhibits: Exhibits,
     example_seen: [bool; ErrorClass::COUNT],
-    text: Vec<u8>,
-    scratch: decide::Scratch,
+    scratch: request::Scratch,
 }
 
 impl Shard {
@@ -140,7 +156,15 @@ impl Shard {
             ephemeral: Ephemeral::new(plan.keyspace.ephemeral_start, seat.index, seat.count),
             sizes: Sizes::new(&plan.sizes, plan.seed),
             slow: SlowClients::new(&plan),
-            uploads: 0,
+            uploads: Uploads::default(),
+            uploads_begun: 0,
+            remembers: decide::Remembers::of(&plan),
+            memory: Memory::default(),
+            young: Memory::default(),
+            doubts: Doubts::default(),
+            deleted: Deleted::default(),
+            uploaded: Recent::default(),
+            fixed_size: 0,
             connecting: Calendar::default(),
             requesting: Calendar::default(),
             leaving: Calendar::default(),
@@ -157,8 +181,7 @@ impl Shard {
             examples: Vec::new(),
             exhibits: Exhibits::new(plan.slowest as usize),
             example_seen: [false; ErrorClass::COUNT],
-            text: Vec::new(),
-            scratch: decide::Scratch::default(),
+            scratch: request::Scratch::default(),
             plan,
             shared,
             clock,
@@ -325,7 +348,11 @@ impl Shard {
     fn cost(&self, flight: &Flight) -> (u64, u64) {
         match (flight.op, &self.plan.multipart) {
             (Op::Multipart, Some(multipart)) => (u64::from(multipart.parts) + 2, flight.size),
-            (Op::Put, _) => (1, flight.size),
+            (Op::MultipartAbort, _) => (4, flight.size),
+            (Op::MultipartCopy, _) => (3, 0),
+            (Op::AbortedPut, _) => (1, flight.size / 2),
+            (op, _) if op.is_put() => (1, flight.size),
+            // the further pages of a listing are charged when they come
             _ => (1, 0),
         }
     }

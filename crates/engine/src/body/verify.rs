@@ -41,19 +41,19 @@ impl fmt::Display for Evidence {
 
 /// A block's header, taken at its word.
 #[derive(Clone, Copy, Debug)]
-struct Header {
-    magic: bool,
+pub(super) struct Header {
+    pub(super) magic: bool,
     format: u8,
-    run: u64,
-    key: u64,
-    version: u64,
-    size: u64,
-    offset: u64,
-    crc: u32,
+    pub(super) run: u64,
+    pub(super) key: u64,
+    pub(super) version: u64,
+    pub(super) size: u64,
+    pub(super) offset: u64,
+    pub(super) crc: u32,
 }
 
 impl Header {
-    fn parse(bytes: &[u8; HEADER]) -> Self {
+    pub(super) fn parse(bytes: &[u8; HEADER]) -> Self {
         let word = |at: usize| {
             bytes[at..at + 8]
                 .iter()
@@ -245,7 +245,7 @@ impl Verifier {
         }
         if header.version != known.version {
             self.note(ErrorClass::Torn, at, || {
-                (version(known.version), version(header.version))
+                (version_name(known.version), version_name(header.version))
             });
         } else if header.offset != at {
             self.note(ErrorClass::Swapped, at, || {
@@ -287,7 +287,7 @@ impl Verifier {
         let known = *self.known.get_or_insert(*header);
         if header.version != known.version {
             self.note(ErrorClass::Torn, at, || {
-                (version(known.version), version(header.version))
+                (version_name(known.version), version_name(header.version))
             });
         } else if header.size != known.size || header.offset != at {
             // it only seems cut, because its header is wrong about where the object ends
@@ -372,7 +372,7 @@ impl Verifier {
         let own = version_of(&found);
         if length > 8 && own != known.version && differs(own).is_none() {
             self.note(ErrorClass::Torn, at, || {
-                (version(known.version), version(own))
+                (version_name(known.version), version_name(own))
             });
         } else {
             let right = expected(known.version);
@@ -430,11 +430,11 @@ impl Verifier {
     }
 }
 
-fn owner(run: u64, key: u64) -> String {
+pub(super) fn owner(run: u64, key: u64) -> String {
     format!("a block of run {run:#x}, key {key:#x}")
 }
 
-fn version(number: u64) -> String {
+pub(super) fn version_name(number: u64) -> String {
     format!("version {number:#x}")
 }
 
@@ -450,7 +450,7 @@ fn disagreement(known: &Header, header: &Header) -> (String, String) {
 }
 
 /// The first bytes of something strange.
-fn shown(bytes: &[u8]) -> String {
+pub(super) fn shown(bytes: &[u8]) -> String {
     bytes[..bytes.len().min(16)].escape_ascii().to_string()
 }
 

@@ -5,7 +5,7 @@ use super::{
     pace, target, workload, Addressing, ArrivalSpec, DeleteFrom, Encryption, Endpoint, MixEntry,
     PayloadMode, Plan, PlanError, Problem,
 };
-use crate::operation::Op;
+use crate::operation::{Op, Region};
 use crate::trace::Trace;
 use serde_json::Value;
 use std::sync::Arc;
@@ -75,7 +75,6 @@ fn read_plan(root: &mut Object<'_>) -> Plan {
     check_mix(&plan, root);
     check_fixed_key(&plan, root);
     check_s3(&plan, root);
-    refuse_unbuilt(&plan, root);
     plan
 }
 
@@ -122,22 +121,52 @@ fn check_mix(plan: &Plan, root: &Object<'_>) {
             "give at least one operation a weight above 0",
         );
     }
+    let has = |op: &Op| plan.weight(*op) > 0.0;
     let parts = [Op::Multipart, Op::MultipartAbort, Op::GetPart];
-    if parts.iter().any(|op| plan.weight(*op) > 0.0) && plan.multipart.is_none() {
+    if parts.iter().any(has) && plan.multipart.is_none() {
         root.problem(
             "multipart",
             "is null, but the mix has multipart uploads or reads parts",
             "give parts, part_bytes, objects and parallel",
         );
     }
-    let (put, delete) = (plan.weight(Op::Put), plan.deletes());
+    let (creates, deletes) = (plan.creates(), plan.deletes());
     // a trace brings the keys that it deletes
     let own_keys = !matches!(plan.arrivals, ArrivalSpec::Trace { .. });
-    if own_keys && delete > put && plan.keyspace.delete_from == DeleteFrom::Ephemeral {
+    if own_keys && deletes > creates && plan.keyspace.delete_from == DeleteFrom::Ephemeral {
         root.problem(
             "mix",
-            format!("deletes more than it puts ({delete} > {put}), so keys would run out"),
+            format!("deletes more than it puts ({deletes} > {creates}), so keys would run out"),
             "lower the weight of delete, or set keyspace.delete_from to \"base\"",
+        );
+    }
+    check_reads_of_what_is_made(plan, root);
+}
+
+/// Operations upon what nobody makes would only ever be something else.
+fn check_reads_of_what_is_made(plan: &Plan, root: &Object<'_>) {
+    let has = |op: &Op| plan.weight(*op) > 0.0;
+    let region = plan.keyspace.region;
+    if has(&Op::GetDeleted) && plan.deletes() == 0.0 {
+        root.problem(
+            "mix",
+            "reads deleted keys (get_deleted), but deletes none",
+            "give delete, delete_version or multi_delete a weight, or leave get_deleted out",
+        );
+    }
+    if has(&Op::GetPart) && !has(&Op::Multipart) && region != Region::Multipart {
+        root.problem(
+            "mix",
+            "reads parts (get_part), but uploads nothing in parts",
+            "give multipart a weight, or read the multipart region",
+        );
+    }
+    let copies = [Op::Copy, Op::MultipartCopy];
+    if copies.iter().any(has) && region != Region::Base {
+        root.problem(
+            "keyspace.region",
+            "is not base, but copies are made of base keys",
+            "set it to base, or leave the copies out",
         );
     }
 }
@@ -153,13 +182,13 @@ fn check_fixed_key(plan: &Plan, root: &Object<'_>) {
         }
         return;
     }
-    let only_reads =
-        |entry: &MixEntry| entry.weight == 0.0 || matches!(entry.op, Op::Get | Op::Head);
+    let reads = [Op::Get, Op::Head, Op::GetRange, Op::PresignedGet];
+    let only_reads = |entry: &MixEntry| entry.weight == 0.0 || reads.contains(&entry.op);
     if !plan.mix.iter().all(only_reads) {
         root.problem(
             "mix",
             "would write to an object that is not ours (fixed_key)",
-            "keep get and head only",
+            "keep get, head, get_range and presigned_get only",
         );
     }
     if plan.verify {
@@ -220,30 +249,5 @@ fn check_s3(plan: &Plan, root: &Object<'_>) {
             "is sse-c, which would send the key over plain HTTP",
             "use https endpoints only",
         );
-    }
-}
-
-/// What the plan can say and the engine cannot do yet. Whoever builds it takes its lines out.
-fn refuse_unbuilt(plan: &Plan, root: &Object<'_>) {
-    let missing = |name: &str| root.problem(name, "asks for what is not built yet", "leave it out");
-    let built = [
-        Op::Put,
-        Op::Get,
-        Op::Head,
-        Op::Delete,
-        Op::List,
-        Op::Multipart,
-    ];
-    if plan.mix.iter().any(|entry| !built.contains(&entry.op)) {
-        missing("mix");
-    }
-    if plan
-        .multipart
-        .is_some_and(|multipart| multipart.parallel > 1)
-    {
-        missing("multipart.parallel");
-    }
-    if plan.list.delimiter.is_some() || plan.list.pages > 1 {
-        missing("list");
     }
 }

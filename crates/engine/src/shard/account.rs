@@ -6,8 +6,9 @@ use super::slots::Slot;
 use super::Shard;
 use crate::body::Evidence;
 use crate::clock::{thread_cpu_ns, NS_PER_S};
-use crate::flight::Step;
-use crate::operation::{ErrorClass, Op, OperationRecord, Outcome, OPERATION_RECORD_BYTES};
+use crate::operation::{
+    ErrorClass, Op, OperationRecord, Outcome, FLAG_SAME_REQUEST, OPERATION_RECORD_BYTES,
+};
 use crate::outcome::outcome_of;
 use crate::status::{lock, Counter};
 
@@ -19,15 +20,15 @@ const ROWS_WAITING_MAX: usize = 1024;
 const RECORDS_WAITING_BYTES_MAX: usize = 256 << 20;
 
 /// How an operation ended, before it is written down.
-struct Ending {
-    class: ErrorClass,
-    seen_version: u64,
-    says: String,
-    evidence: Option<Evidence>,
+pub(super) struct Ending {
+    pub class: ErrorClass,
+    pub seen_version: u64,
+    pub says: String,
+    pub evidence: Option<Evidence>,
 }
 
 impl Ending {
-    fn of(class: ErrorClass, says: String) -> Self {
+    pub fn of(class: ErrorClass, says: String) -> Self {
         Self {
             class,
             seen_version: 0,
@@ -38,24 +39,21 @@ impl Ending {
 }
 
 impl Shard {
-    /// The connection is of no use any more; the operation on it ends with this class.
-    pub(super) fn end_broken(
+    /// Ends an operation whose connection is of no use any more.
+    pub(super) fn conclude_broken(
         &mut self,
         number: u32,
         class: ErrorClass,
         now_ns: u64,
         why: &dyn Display,
     ) {
-        if self.slots.get(number).flight.step != Step::Abort {
-            self.example(class, why);
-            let says = if self.exhibits.wants(class) {
-                why.to_string()
-            } else {
-                String::new()
-            };
-            self.conclude(number, Ending::of(class, says), now_ns);
-        }
-        self.close(number);
+        self.example(class, why);
+        let says = if self.exhibits.wants(class) {
+            why.to_string()
+        } else {
+            String::new()
+        };
+        self.conclude(number, Ending::of(class, says), now_ns);
     }
 
     /// Ends an operation by its whole answer; a good body must also be the right one.
@@ -71,7 +69,12 @@ impl Shard {
             if let Some(evidence) = &ending.evidence {
                 ending.says = evidence.to_string();
             }
-        } else if self.exhibits.wants(class) {
+        }
+        if ending.class == ErrorClass::None {
+            ending = self.compare_with_memory(number, ending.seen_version);
+        }
+        if ending.says.is_empty() && self.exhibits.wants(ending.class) {
+            let answer = &self.slots.get(number).exchange.answer;
             let text = &answer.text[..answer.text.len().min(EXAMPLE_BYTES_MAX)];
             let text = String::from_utf8_lossy(text);
             ending.says = format!("status {} {text}", answer.status);
@@ -92,13 +95,23 @@ impl Shard {
             connection,
             ..
         } = self.slots.get(number);
+        if let Some(upload) = self.uploads.get(flight.upload) {
+            flight.exchanges = upload.exchanges;
+        }
         let sent = connection
             .as_ref()
             .map_or(0, |connection| connection.bytes_sent);
         let exposed = sent > flight.sent_before && flight.may_take_effect();
         let outcome = outcome_of(flight.op, class, exposed);
-        let answered = exchange.answer.status != 0;
-        let noticed_ns = flight.noticed_ns;
+        let answer = &exchange.answer;
+        let declined = class == ErrorClass::None && answer.status >= 300;
+        let (version, bytes) = match outcome {
+            _ if declined => (0, 0),
+            Outcome::Ok if flight.op.makes_version() => (flight.version, flight.size),
+            _ if flight.op.makes_version() => (flight.version, 0),
+            _ if flight.version != 0 => (flight.version, flight.received + answer.bytes),
+            _ => (ending.seen_version, flight.received + answer.bytes),
+        };
         let record = OperationRecord {
             due_ns: flight.due_ns,
             start_ns: flight.start_ns,
@@ -108,17 +121,9 @@ impl Shard {
             first_byte_ns: flight.first_byte_ns,
             end_ns,
             key: flight.key.0,
-            version: if flight.version != 0 {
-                flight.version
-            } else {
-                ending.seen_version
-            },
-            bytes: match flight.op {
-                Op::Put | Op::Multipart if outcome == Outcome::Ok => flight.size,
-                Op::Put | Op::Multipart => 0,
-                _ => exchange.answer.bytes,
-            },
-            status: exchange.answer.status,
+            version,
+            bytes,
+            status: answer.status,
             op: flight.op,
             outcome,
             error_class: class,
@@ -130,6 +135,8 @@ impl Shard {
             item: 0,
             nth_on_connection: flight.nth_on_connection,
         };
+        let flight = *flight;
+        let answered = answer.status != 0 || class == ErrorClass::GivenUp;
         if record.outcome != Outcome::Dropped && class != ErrorClass::Stopped {
             self.exhibits.look(&record, &exchange.answer.request_id);
         }
@@ -138,26 +145,63 @@ impl Shard {
             let Ending { says, evidence, .. } = ending;
             self.exhibits.keep_error(&record, id, says, evidence);
         }
-        if flight.creates {
-            let key = flight.key;
-            self.ephemeral.created(key, outcome == Outcome::Ok);
-        } else if flight.reads_living {
-            let key = flight.key;
-            self.ephemeral.end_read(key);
+        if flight.reads_living {
+            self.ephemeral.end_read(flight.key);
         }
-        self.counters.count(Counter::Completed);
-        self.counters.count(match outcome {
-            Outcome::Ok => Counter::Ok,
-            Outcome::Fail => Counter::Fail,
-            Outcome::Unknown | Outcome::Dropped => Counter::Unknown,
-        });
-        self.keep(&record, noticed_ns);
+        if flight.op == Op::MultiDelete {
+            self.keep_each(number, &record, exposed);
+        } else {
+            self.remember(number, &record);
+            self.count(&record, flight.noticed_ns);
+        }
         self.feed
             .freed(end_ns, !answered && class != ErrorClass::Timeout);
     }
 
+    /// Counts and records a MULTI_DELETE: one operation, but a row for each key. The key that fared worst comes first and
+    /// stands for the operation.
+    fn keep_each(&mut self, number: u32, whole: &OperationRecord, exposed: bool) {
+        let deletions = &self.slots.get(number).exchange.answer.deletions;
+        let (keys, worst) = (deletions.keys().len(), deletions.worst());
+        let noticed_ns = self.slots.get(number).flight.noticed_ns;
+        for item in std::iter::once(worst).chain((0..keys).filter(|item| *item != worst)) {
+            let deletions = &self.slots.get(number).exchange.answer.deletions;
+            let class = deletions.fate(item, whole.error_class);
+            let first = item == worst;
+            let row = OperationRecord {
+                key: deletions.keys()[item].0,
+                outcome: outcome_of(whole.op, class, exposed),
+                error_class: class,
+                item: item as u16,
+                flags: whole.flags | if first { 0 } else { FLAG_SAME_REQUEST },
+                bytes: if first { whole.bytes } else { 0 },
+                ..*whole
+            };
+            self.remember(number, &row);
+            if first {
+                if class != ErrorClass::None && whole.error_class == ErrorClass::None {
+                    self.example(class, &"of a key of a MULTI_DELETE, by the answer");
+                }
+                self.count(&row, noticed_ns);
+            } else if self.plan.record_operations {
+                row.write_to(&mut self.records);
+            }
+        }
+    }
+
+    /// Counts and records one operation that was sent.
+    fn count(&mut self, record: &OperationRecord, noticed_ns: u64) {
+        self.counters.count(Counter::Completed);
+        self.counters.count(match record.outcome {
+            Outcome::Ok => Counter::Ok,
+            Outcome::Fail => Counter::Fail,
+            Outcome::Unknown | Outcome::Dropped => Counter::Unknown,
+        });
+        self.keep(record, noticed_ns);
+    }
+
     /// Keeps one text for each class.
-    fn example(&mut self, class: ErrorClass, why: &dyn Display) {
+    pub(super) fn example(&mut self, class: ErrorClass, why: &dyn Display) {
         if !std::mem::replace(&mut self.example_seen[class.slot()], true) {
             self.examples.push((class, why.to_string()));
         }

@@ -1,21 +1,62 @@
-//! What an arrival does, and the requests that it takes.
+//! What an arrival does: on which key, which version, how large, under which condition.
 
-use std::fmt::Write;
-
-use super::slots::Slot;
 use super::Shard;
-use crate::answer::Reader;
-use crate::body::{BodyId, Verifier};
-use crate::clock::NS_PER_S;
-use crate::flight::{completion, Exchange, Flight, Step, Upload, Waiting};
+use crate::body::BLOCK_BYTES;
+use crate::flight::{Flight, Step, Waiting};
+use crate::memory::Known;
 use crate::operation::{Key, Op, Region};
-use crate::plan::{DeleteFrom, KeyChoice, Plan};
+use crate::plan::{ArrivalSpec, DeleteFrom, KeyChoice, Plan};
+use crate::rng::{self, Purpose};
 use crate::status::Counter;
 use crate::trace::Row;
-use crate::wire::request::{Ask, BodyRange, Payload, Resource, Role};
+
+/// A range at least so long can be laid over a block's header, and then proves itself.
+const HEADER_BYTES: u64 = 64;
+
+/// What a shard has to remember for the mix of its plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remembers {
+    /// Its own writes to the plan's keys.
+    pub writes: bool,
+    /// What reads show of them.
+    pub reads: bool,
+    /// Version ids of ephemeral keys.
+    pub ephemeral: bool,
+    /// Nobody else writes to the plan's keys as long as the run lasts.
+    pub sole_writer: bool,
+}
+
+impl Remembers {
+    pub fn of(plan: &Plan) -> Self {
+        let has = |op: &Op| plan.weight(*op) > 0.0;
+        let picks = [
+            Op::PutIfNoneMatch,
+            Op::PutIfMatch,
+            Op::GetIfMatch,
+            Op::GetIfNoneMatch,
+            Op::GetVersion,
+            Op::PutTags,
+            Op::GetTags,
+            Op::PutRetention,
+        ]
+        .iter()
+        .any(has);
+        let writes = [Op::Put, Op::PresignedPut].iter().any(has);
+        let share = match &plan.arrivals {
+            ArrivalSpec::Open { share, .. } | ArrivalSpec::Trace { share, .. } => share.count,
+            ArrivalSpec::Closed { .. } => 1,
+        };
+        Self {
+            writes: writes || picks,
+            reads: picks,
+            ephemeral: has(&Op::DeleteVersion),
+            sole_writer: plan.shards == 1 && share == 1,
+        }
+    }
+}
 
 impl Shard {
-    /// Decides what an arrival does: on which key, which version, how large.
+    /// Decides what an arrival does.
     pub(super) fn decide(&mut self, waiting: Waiting) -> Flight {
         let mut flight = Flight {
             op: waiting.op,
@@ -26,48 +67,63 @@ impl Shard {
         let number = waiting.number;
         let row = self.feed.row(number);
         match waiting.op {
-            _ if row.is_some() => flight.key = row.map_or(Key(0), |row| row.key),
-            Op::Put if self.mix.makes_new_key(number) => self.decide_creation(&mut flight, number),
-            Op::Delete if self.plan.keyspace.delete_from == DeleteFrom::Ephemeral => {
-                match self.ephemeral.take_oldest() {
-                    Some(key) => flight.key = key,
-                    // Nothing is there to delete: make something instead.
-                    None => self.decide_creation(&mut flight, number),
-                }
+            _ if row.is_some() => {
+                self.decide_traced(&mut flight, row.map_or(Key(0), |row| row.key))
             }
-            Op::Multipart => {
-                let objects = self.plan.multipart.map_or(1, |multipart| multipart.objects);
-                let index = (self.seat.index + self.seat.count * self.uploads) % objects;
-                self.uploads += 1;
-                flight.key = Key::new(Region::Multipart, index);
+            _ if self.plan.keyspace.fixed_key.is_some() => {}
+            op if op.is_put() => self.decide_put(&mut flight, number),
+            Op::Delete | Op::DeleteVersion | Op::MultiDelete => {
+                self.decide_deletion(&mut flight, number);
             }
-            Op::Get | Op::Head if self.plan.keyspace.fixed_key.is_some() => {}
-            Op::List if self.plan.keyspace.fixed_key.is_some() => {}
-            Op::Get | Op::Head => self.decide_read(&mut flight, number),
+            op if op.is_upload() => self.decide_upload(&mut flight, number),
+            Op::Copy => flight.key = self.key_of_copy(&flight, number),
+            Op::GetIfMatch | Op::GetIfNoneMatch | Op::GetVersion => {
+                self.decide_known(&mut flight, number);
+            }
+            Op::GetPart => self.decide_part(&mut flight, number),
+            Op::GetDeleted => self.decide_deleted(&mut flight, number),
+            Op::GetTags => {
+                let tagged = self.memory.pick_tagged(self.random(number));
+                flight.key = tagged.unwrap_or_else(|| self.base_key(&flight, number));
+            }
+            Op::PutTags | Op::PutRetention => {
+                let picked = self.memory.pick(self.random(number), |_| true);
+                flight.key = picked.map_or_else(|| self.base_key(&flight, number), |(key, _)| key);
+            }
+            Op::Get | Op::Head | Op::GetRange | Op::PresignedGet => {
+                self.decide_read(&mut flight, number);
+            }
             _ => flight.key = self.base_key(&flight, number),
-        }
-        if flight.op == Op::Multipart {
-            flight.step = Step::Create;
         }
         self.decide_version(&mut flight);
         if let Some(row) = row.filter(Row::puts) {
             flight.size = row.size;
         }
+        if flight.op == Op::GetRange {
+            self.decide_range(&mut flight, number);
+        }
         flight
     }
 
-    fn decide_creation(&mut self, flight: &mut Flight, number: u64) {
-        flight.op = Op::Put;
-        if matches!(self.plan.keyspace.choice, KeyChoice::Latest { .. }) {
-            // What is no more among the newest million need not be remembered.
-            self.ephemeral.make_room();
-        }
-        match self.ephemeral.create() {
-            Some(key) => {
-                flight.key = key;
-                flight.creates = true;
-            }
-            None => flight.key = self.base_key(flight, number),
+    /// What a trace asks for, on its key; the plain operation where a condition or a version is not known.
+    fn decide_traced(&mut self, flight: &mut Flight, key: Key) {
+        flight.key = key;
+        let known = self.memory.known(key).unwrap_or_default();
+        let plain = match flight.op {
+            Op::PutIfMatch if known.etag.is_empty() => Op::Put,
+            // whether the key is there already is the trace's secret
+            Op::PutIfNoneMatch => Op::Put,
+            Op::GetIfMatch | Op::GetIfNoneMatch if known.etag.is_empty() => Op::Get,
+            Op::GetVersion if known.version_id.is_empty() => Op::Get,
+            Op::DeleteVersion if known.version_id.is_empty() => Op::Delete,
+            // its other keys were other rows
+            Op::MultiDelete => Op::Delete,
+            Op::GetPart => Op::Get,
+            op => op,
+        };
+        (flight.op, flight.known) = (plain, known);
+        if flight.op.is_upload() {
+            flight.step = Step::Create;
         }
     }
 
@@ -88,8 +144,163 @@ impl Shard {
             .key(number, flight.due_ns.saturating_sub(self.start_ns))
     }
 
+    /// The random number of an arrival for whatever its operation has to choose besides a key.
+    fn random(&self, number: u64) -> u64 {
+        rng::hash(self.plan.seed, Purpose::Choice, number)
+    }
+
+    fn decide_put(&mut self, flight: &mut Flight, number: u64) {
+        let random = self.random(number);
+        match flight.op {
+            Op::AbortedPut => self.decide_creation(flight, number),
+            Op::Put | Op::PresignedPut if self.mix.makes_new_key(number) => {
+                self.decide_creation(flight, number);
+            }
+            // The answer may take turns: now it must create, now it must decline.
+            Op::PutIfNoneMatch if random & 1 == 0 => self.decide_creation(flight, number),
+            Op::PutIfNoneMatch => self.decide_condition(flight, number, Op::Put, |_| true),
+            Op::PutIfMatch => {
+                self.decide_condition(flight, number, Op::Put, |known| !known.etag.is_empty());
+            }
+            _ => flight.key = self.base_key(flight, number),
+        }
+    }
+
+    /// A condition on what was lately learnt of some key; the plain operation while nothing was.
+    fn decide_condition(
+        &mut self,
+        flight: &mut Flight,
+        number: u64,
+        plain: Op,
+        enough: impl Fn(&Known) -> bool,
+    ) {
+        let random = rng::mix64(self.random(number));
+        match self.memory.pick(random, enough) {
+            Some((key, known)) => (flight.key, flight.known) = (key, known),
+            None => (flight.op, flight.key) = (plain, self.base_key(flight, number)),
+        }
+    }
+
+    fn decide_known(&mut self, flight: &mut Flight, number: u64) {
+        let by_version = flight.op == Op::GetVersion;
+        self.decide_condition(flight, number, Op::Get, |known| {
+            !(by_version && known.version_id.is_empty() || !by_version && known.etag.is_empty())
+        });
+    }
+
+    /// A new key; a plain PUT of an old one when there is room for no more.
+    fn decide_creation(&mut self, flight: &mut Flight, number: u64) {
+        if matches!(self.plan.keyspace.choice, KeyChoice::Latest { .. }) {
+            // What is no more among the newest million need not be remembered.
+            self.ephemeral.make_room();
+        }
+        match self.ephemeral.create() {
+            Some(key) => {
+                flight.key = key;
+                flight.creates = true;
+            }
+            None => (flight.op, flight.key) = (Op::Put, self.base_key(flight, number)),
+        }
+    }
+
+    fn decide_deletion(&mut self, flight: &mut Flight, number: u64) {
+        if self.plan.keyspace.delete_from == DeleteFrom::Base {
+            let first = |per_request| self.keys.key_in_turn(number * per_request);
+            flight.key = match flight.op {
+                Op::MultiDelete => first(self.keys_per_request()),
+                _ => self.base_key(flight, number),
+            };
+            if flight.op == Op::DeleteVersion {
+                flight.known = self.memory.forget(flight.key).unwrap_or_default();
+            }
+        } else if let Some(key) = self.ephemeral.take_oldest() {
+            flight.key = key;
+            flight.known = self.young.forget(key).unwrap_or_default();
+        } else {
+            // Nothing is there to delete: make something instead.
+            flight.op = Op::Put;
+            return self.decide_creation(flight, number);
+        }
+        if flight.op == Op::DeleteVersion && flight.known.version_id.is_empty() {
+            flight.op = Op::Delete;
+        }
+    }
+
+    /// Keys that one MULTI_DELETE takes of the plan's range.
+    fn keys_per_request(&self) -> u64 {
+        u64::from(self.plan.multi_delete_keys).min(self.plan.keyspace.objects)
+    }
+
+    /// The further keys of a MULTI_DELETE, taken when it is sent.
+    pub(super) fn take_further_keys(&mut self, number: u32) {
+        let (first, wanted) = (self.slots.get(number).flight.key, self.keys_per_request());
+        let deletions = &mut self.slots.get(number).exchange.answer.deletions;
+        deletions.begin(self.plan.s3.prefix.as_bytes());
+        deletions.push(first);
+        let keyspace = &self.plan.keyspace;
+        for further in 1..u64::from(self.plan.multi_delete_keys) {
+            let key = match keyspace.delete_from {
+                DeleteFrom::Base => Some(first.index() + further)
+                    .filter(|index| further < wanted && *index < keyspace.start + keyspace.objects)
+                    .map(|index| Key::new(keyspace.region, index)),
+                DeleteFrom::Ephemeral => self.ephemeral.take_oldest(),
+            };
+            let Some(key) = key else { break };
+            self.young.forget(key);
+            let deletions = &mut self.slots.get(number).exchange.answer.deletions;
+            deletions.push(key);
+        }
+    }
+
+    fn decide_upload(&mut self, flight: &mut Flight, number: u64) {
+        flight.step = Step::Create;
+        if flight.op == Op::MultipartCopy {
+            flight.key = self.key_of_copy(flight, number);
+            return;
+        }
+        let objects = self.plan.multipart.map_or(1, |multipart| multipart.objects);
+        let index = (self.seat.index + self.seat.count * self.uploads_begun) % objects;
+        self.uploads_begun += 1;
+        flight.key = Key::new(Region::Multipart, index);
+    }
+
+    /// Key i of the copies is a copy of base key i.
+    fn key_of_copy(&self, flight: &Flight, number: u64) -> Key {
+        let key = self.base_key(flight, number);
+        let base = match key.region() {
+            Some(Region::Base) => key,
+            _ => self.keys.key_in_turn(number),
+        };
+        Key::new(Region::Copy, base.index())
+    }
+
+    fn decide_part(&mut self, flight: &mut Flight, number: u64) {
+        let random = self.random(number);
+        let key = match self.plan.keyspace.region {
+            Region::Multipart => Some(self.base_key(flight, number)),
+            _ => self.uploaded.pick(random),
+        };
+        let (Some(key), Some(multipart)) = (key, &self.plan.multipart) else {
+            (flight.op, flight.key) = (Op::Get, self.base_key(flight, number));
+            return;
+        };
+        let parts = u64::from(multipart.parts);
+        let start = rng::below(rng::mix64(random), parts) * multipart.part_bytes;
+        flight.key = key;
+        flight.size = parts * multipart.part_bytes;
+        flight.range = (start, start + multipart.part_bytes);
+    }
+
+    fn decide_deleted(&mut self, flight: &mut Flight, number: u64) {
+        match self.deleted.pick(self.random(number)) {
+            Some(key) => flight.key = key,
+            None => (flight.op, flight.key) = (Op::Get, self.base_key(flight, number)),
+        }
+    }
+
     fn decide_version(&mut self, flight: &mut Flight) {
-        if !matches!(flight.op, Op::Put | Op::Multipart) {
+        // Tags carry a number of their own, from the same row.
+        if !flight.op.makes_version() && flight.op != Op::PutTags {
             return;
         }
         self.counters.count(Counter::VersionsUsed);
@@ -97,186 +308,78 @@ impl Shard {
         flight.version = u64::from(self.plan.epoch) << 48 | self.seat.index << 40 | counter;
         flight.size = match (flight.op, &self.plan.multipart) {
             (Op::Multipart, Some(multipart)) => u64::from(multipart.parts) * multipart.part_bytes,
+            (Op::MultipartAbort, Some(multipart)) => multipart.part_bytes,
+            (Op::PutTags, _) => 0,
             _ => self.sizes.of(flight.key, flight.version),
         };
-    }
-
-    /// Encodes the request of the present step and expects its answer.
-    pub(super) fn prepare(&mut self, number: u32) {
-        let unix_s = self.clock.now_ns() / NS_PER_S;
-        let (plan, size_min) = (&*self.plan, self.size_min());
-        let Slot {
-            flight,
-            exchange,
-            endpoint,
-            is_last,
-            connection,
-            ..
-        } = self.slots.get(number);
-        let before = connection.as_ref().map_or(0, |open| open.requests);
-        let allowed = plan.connections.requests_each.unwrap_or(u64::MAX);
-        // A slow client is somebody else than the customers before and behind: it has a connection of its own.
-        let alone = flight.slow.is_some() && flight.step == Step::Single;
-        *is_last = alone || u64::from(before) + 1 >= allowed;
-        let Exchange {
-            outgoing,
-            upload,
-            parser,
-            answer,
-            sent_all,
-            may_send,
-        } = exchange;
-        let id = BodyId {
-            run: plan.run,
-            key: flight.key.0,
-            version: flight.version,
-            size: flight.size,
-        };
-        let fixed = plan.keyspace.fixed_key.is_some();
-        let reader = match flight.op {
-            Op::Get if fixed || !plan.verify => Reader::Discard,
-            Op::Get => Reader::Verify(Verifier::new(id.run, id.key).size_min(size_min)),
-            _ => Reader::Text,
-        };
-        *sent_all = false;
-        flight.exchanges = flight.exchanges.saturating_add(1);
-        flight.sent_before = u64::MAX;
-        parser.begin(flight.op == Op::Head);
-        answer.begin(reader);
-
-        let (method, resource) = method_and_resource(flight, fixed);
-        let scratch = &mut self.scratch;
-        let (mut query, pairs) = match (flight.op, flight.step) {
-            (Op::List, _) => list_query(plan, (!fixed).then_some(flight.key), scratch),
-            (Op::Multipart, step) => upload_query(step, upload, scratch),
-            _ => NO_QUERY,
-        };
-        let range = |start, end| Payload::Blocks(BodyRange { id, start, end });
-        let part_bytes = plan.multipart.map_or(0, |multipart| multipart.part_bytes);
-        let payload = match (flight.op, flight.step) {
-            (Op::Put, _) => range(0, id.size),
-            (Op::Multipart, Step::Create) => Payload::Bytes(b""),
-            (Op::Multipart, Step::Part(part)) => {
-                let start = u64::from(part) * part_bytes;
-                range(start, start + part_bytes)
-            }
-            (Op::Multipart, Step::Complete) => {
-                self.text.clear();
-                completion(&upload.etags, &mut self.text);
-                Payload::Bytes(&self.text)
-            }
-            _ => Payload::None,
-        };
-        let endpoint = *endpoint;
-        let query = &mut query[..pairs];
-        let mut ask = Ask {
-            method,
-            endpoint,
-            role: role(flight),
-            resource,
-            query,
-            headers: &[],
-            presigned: false,
-            payload,
-            closes: *is_last,
-            unix_s,
-        };
-        self.encoder.encode(&mut ask, outgoing);
-        *may_send = flight
-            .give_up_at
-            .map_or(u64::MAX, |bytes| outgoing.head_bytes() + bytes);
-    }
-
-    /// The smallest size that a body of the plan's region can have, bytes.
-    fn size_min(&self) -> u64 {
-        match (self.plan.keyspace.region, &self.plan.multipart) {
-            (Region::Multipart, Some(multipart)) => {
-                u64::from(multipart.parts) * multipart.part_bytes
-            }
-            (Region::Multipart, None) => 0,
-            _ => self.sizes.min().min(self.traced_min),
+        match flight.op {
+            // There is no middle to stop at.
+            Op::AbortedPut if flight.size < 2 => flight.op = Op::Put,
+            Op::AbortedPut => flight.give_up_at = Some(flight.size / 2),
+            _ => {}
         }
     }
-}
 
-/// The method of the present step, and what it acts upon.
-fn method_and_resource(flight: &Flight, fixed: bool) -> (&'static str, Resource) {
-    let object = Resource::Object(flight.key);
-    let read = if fixed { Resource::Fixed } else { object };
-    match (flight.op, flight.step) {
-        (Op::Get, _) => ("GET", read),
-        (Op::Head, _) => ("HEAD", read),
-        (Op::List, _) => ("GET", Resource::Bucket),
-        (Op::Put, _) | (Op::Multipart, Step::Part(_)) => ("PUT", object),
-        (Op::Delete, _) | (Op::Multipart, Step::Abort) => ("DELETE", object),
-        (Op::Multipart, _) => ("POST", object),
-        // refused when the plan is read
-        _ => ("HEAD", read),
-    }
-}
-
-/// What the request of the present step is to the store.
-fn role(flight: &Flight) -> Role {
-    match (flight.op, flight.step) {
-        (Op::Get | Op::Head, _) => Role::Read,
-        (Op::Put, _) => Role::Put,
-        (_, Step::Create) => Role::Create,
-        (_, Step::Part(_)) => Role::Part,
-        _ => Role::Other,
-    }
-}
-
-/// Query parameters, and how many of them there are.
-type Query<'a> = ([(&'a str, &'a str); 4], usize);
-
-const NO_QUERY: Query<'static> = ([("", ""); 4], 0);
-
-/// The page of a listing that begins behind a key, or at the beginning.
-fn list_query<'a>(plan: &'a Plan, after: Option<Key>, scratch: &'a mut Scratch) -> Query<'a> {
-    scratch.digits(u64::from(plan.list.max_keys));
-    scratch.name.clear();
-    if let Some(key) = after {
-        key.write_name(plan.s3.prefix.as_bytes(), &mut scratch.name);
-    }
-    let pairs = [
-        ("list-type", "2"),
-        ("max-keys", scratch.digits.as_str()),
-        ("prefix", plan.s3.prefix.as_str()),
-        (
-            "start-after",
-            std::str::from_utf8(&scratch.name).unwrap_or_default(),
-        ),
-    ];
-    (pairs, 4)
-}
-
-fn upload_query<'a>(step: Step, upload: &'a Upload, scratch: &'a mut Scratch) -> Query<'a> {
-    let (mut pairs, _) = NO_QUERY;
-    let id = ("uploadId", upload.id.as_str());
-    match step {
-        Step::Create => pairs[0] = ("uploads", ""),
-        Step::Part(part) => {
-            scratch.digits(u64::from(part) + 1);
-            pairs[0] = ("partNumber", &scratch.digits);
-            pairs[1] = id;
-            return (pairs, 2);
+    fn decide_range(&mut self, flight: &mut Flight, number: u64) {
+        let size = match self.plan.keyspace.fixed_key {
+            Some(_) => self.fixed_size,
+            None => {
+                flight.known = self.memory.known(flight.key).unwrap_or_default();
+                match flight.known.version {
+                    0 => self.size_min(),
+                    version => self.sizes.of(flight.key, version),
+                }
+            }
+        };
+        let fixed = self.plan.keyspace.fixed_key.is_some();
+        if size == 0 && !fixed {
+            // Of an empty object there is no range.
+            flight.op = Op::Get;
+            return;
         }
-        Step::Complete | Step::Abort | Step::Single => pairs[0] = id,
+        flight.range = range_within(size, self.plan.range_bytes, self.random(number));
     }
-    (pairs, 1)
 }
 
-/// Text of query parameters; its memory is used again.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    digits: String,
-    name: Vec<u8>,
+/// A random range of an object of so many bytes. Where it can, it covers the header of a block, so that its bytes tell
+/// their version and prove themselves.
+fn range_within(size: u64, length: u64, random: u64) -> (u64, u64) {
+    if size <= length {
+        return (0, length);
+    }
+    let last = size - length;
+    let start = if length >= HEADER_BYTES {
+        let blocks = (size - HEADER_BYTES) / BLOCK_BYTES + 1;
+        let header = rng::below(random, blocks) * BLOCK_BYTES;
+        let before = rng::below(rng::mix64(random), length - HEADER_BYTES + 1);
+        header.saturating_sub(before).min(last)
+    } else {
+        rng::below(random, last + 1)
+    };
+    (start, start + length)
 }
 
-impl Scratch {
-    fn digits(&mut self, number: u64) {
-        self.digits.clear();
-        // Writing into memory cannot fail.
-        let _ = write!(self.digits, "{number}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ranges_lie_within_the_object_and_cover_a_header(size in 1u64..100_000, length in 1u64..20_000, random in any::<u64>()) {
+            let (start, end) = range_within(size, length, random);
+            prop_assert_eq!(end - start, length);
+            prop_assert!(start == 0 || end <= size);
+            let header = start.div_ceil(BLOCK_BYTES) * BLOCK_BYTES;
+            prop_assert!(length.min(size) < HEADER_BYTES || header + HEADER_BYTES <= end);
+        }
+    }
+
+    #[test]
+    fn ranges_begin_everywhere() {
+        let starts: std::collections::HashSet<u64> = (0..2000)
+            .map(|random| range_within(1 << 20, 5000, rng::mix64(random)).0 % BLOCK_BYTES)
+            .collect();
+        assert!(starts.len() > 1000, "{}", starts.len());
     }
 }

@@ -16,7 +16,7 @@ const LEAVE_NS: u64 = 50 * NS_PER_MS;
 
 /// What becomes of a connection after a whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     /// It is good for another request.
     Keep,
     /// The server closes it.
@@ -50,6 +50,7 @@ impl Shard {
         if let Place::New(..) = place {
             self.slots.get(number).flight.on_new_connection = true;
         }
+        self.recall(number);
         self.prepare(number);
         let start_ns = self.clock.now_ns();
         let flight = &mut self.slots.get(number).flight;
@@ -64,7 +65,7 @@ impl Shard {
         }
     }
 
-    fn connect(&mut self, number: u32, endpoint: usize, now_ns: u64) {
+    pub(super) fn connect(&mut self, number: u32, endpoint: usize, now_ns: u64) {
         let token = self.slots.token(number);
         let pace = self.slots.get(number).flight.slow;
         match self.wire.open(endpoint, token, pace) {
@@ -87,7 +88,7 @@ impl Shard {
     }
 
     /// Begins to send the prepared request on the open connection of its slot.
-    fn transmit(&mut self, number: u32) {
+    pub(super) fn transmit(&mut self, number: u32) {
         let slot = self.slots.get(number);
         slot.state = State::Busy;
         if let Some(connection) = &mut slot.connection {
@@ -311,31 +312,42 @@ impl Shard {
 
     /// The answer to the present exchange is whole.
     fn answered(&mut self, number: u32, then: Then, at_ns: u64) {
-        let parts = self.plan.multipart.map_or(0, |multipart| multipart.parts);
+        let pages = self.plan.list.pages;
         let Slot {
             flight, exchange, ..
         } = self.slots.get(number);
-        let mut next = after_answer(flight.op, flight.step, parts, exchange);
-        let early = !exchange.sent_all;
-        if early && matches!(next, Next::Finish(ErrorClass::None) | Next::Send(_)) {
-            next = Next::Finish(ErrorClass::Protocol);
-        }
+        let upload = flight.upload;
+        let next = after_answer(flight, exchange, self.uploads.get(upload), pages);
+        // Success before everything was sent cannot be meant; a refusal can.
+        let early = !exchange.sent_all && exchange.answer.status < 300;
         match next {
-            Next::Finish(class) => {
+            Next::Finish(ErrorClass::None) | Next::Send(_) | Next::GoOn if early => {
+                self.fail(number, ErrorClass::Protocol, then, at_ns);
+            }
+            Next::Fail(class) | Next::Finish(class) if class != ErrorClass::None => {
+                self.fail(number, class, then, at_ns);
+            }
+            Next::Fail(class) | Next::Finish(class) => {
                 self.conclude_answered(number, class, at_ns);
+                self.uploads.close(upload);
                 self.release(number, then);
             }
-            Next::Nothing => self.release(number, then),
-            Next::Send(step) => self.go_on(number, step, then),
-            Next::FinishAndAbort(class) => {
-                self.conclude_answered(number, class, at_ns);
-                self.go_on(number, Step::Abort, then);
+            Next::Nothing => {
+                self.uploads.close(upload);
+                self.release(number, then);
             }
+            Next::Send(Step::Page(_)) if !self.budget.spend_request() => {
+                // The ceiling ends the listing here; what came so far was good.
+                self.conclude_answered(number, ErrorClass::None, at_ns);
+                self.release(number, then);
+            }
+            Next::Send(step) => self.go_on(number, step, then),
+            Next::GoOn => self.go_on_with_upload(number, then),
         }
     }
 
     /// Sends the request of the next step, on a new connection if need be.
-    fn go_on(&mut self, number: u32, step: Step, then: Then) {
+    pub(super) fn go_on(&mut self, number: u32, step: Step, then: Then) {
         self.slots.get(number).flight.step = step;
         if then != Then::Keep {
             if let Some(connection) = self.slots.reconnect(number) {
@@ -352,7 +364,7 @@ impl Shard {
         self.connect(number, endpoint, now_ns);
     }
 
-    fn release(&mut self, number: u32, then: Then) {
+    pub(super) fn release(&mut self, number: u32, then: Then) {
         self.requesting.clear(number);
         self.slow_steps.clear(number);
         let slow = self.slots.get(number).flight.slow.is_some();

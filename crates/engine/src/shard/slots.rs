@@ -129,6 +129,18 @@ impl Slots {
         None
     }
 
+    /// Finds a place at one endpoint.
+    pub fn find_at(&mut self, endpoint: usize) -> Option<Place> {
+        if self.occupied >= self.in_flight_max {
+            return None;
+        }
+        if let Some(&number) = self.idle[endpoint].last() {
+            return Some(Place::Idle(number));
+        }
+        (self.connections() < self.connections_max)
+            .then(|| Place::New(self.some_vacant(), endpoint))
+    }
+
     fn some_vacant(&mut self) -> u32 {
         if let Some(&number) = self.vacant.last() {
             return number;

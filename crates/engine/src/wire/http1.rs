@@ -21,7 +21,7 @@ const INTERIM_MAX: u32 = 16;
 pub struct Malformed(pub &'static str);
 
 /// What the head of a final answer says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Head<'a> {
     /// HTTP status.
     pub status: u16,
@@ -31,6 +31,10 @@ pub struct Head<'a> {
     pub etag: Option<&'a [u8]>,
     /// The `x-amz-request-id`. There is one: an S3 server answered, not something in front of it.
     pub request_id: Option<&'a [u8]>,
+    /// The `x-amz-version-id`.
+    pub version_id: Option<&'a [u8]>,
+    /// The `Content-Range`.
+    pub content_range: Option<&'a [u8]>,
 }
 
 /// Takes an answer apart into calls.
@@ -255,6 +259,8 @@ impl Parser {
             content_length,
             etag: fields.etag,
             request_id: fields.request_id,
+            version_id: fields.version_id,
+            content_range: fields.content_range,
         });
         Ok(Some(used))
     }
@@ -283,7 +289,5 @@ fn has_blank_line(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
-#[cfg(test)]
-mod fuzz;
 #[cfg(test)]
 mod tests;

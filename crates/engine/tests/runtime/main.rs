@@ -1,5 +1,6 @@
 //! The whole engine against servers of this process: honest ones, slow ones, broken ones and liars. Loopback only.
 
+mod adversaries;
 mod answers;
 mod arrivals;
 mod aws_chunked;
@@ -8,6 +9,7 @@ mod connections;
 mod exhibits;
 mod integrity;
 mod mini_s3;
+mod operations;
 mod parts;
 mod plans;
 mod popularity;

@@ -9,6 +9,8 @@ pub(super) struct Fields<'a> {
     pub keep_alive: bool,
     pub etag: Option<&'a [u8]>,
     pub request_id: Option<&'a [u8]>,
+    pub version_id: Option<&'a [u8]>,
+    pub content_range: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -20,6 +22,8 @@ impl<'a> Fields<'a> {
             keep_alive: is_1_1,
             etag: None,
             request_id: None,
+            version_id: None,
+            content_range: None,
         };
         for header in headers {
             let name = header.name;
@@ -28,8 +32,14 @@ impl<'a> Fields<'a> {
                 4 if name.eq_ignore_ascii_case("etag") => fields.etag = Some(header.value),
                 10 if name.eq_ignore_ascii_case("connection") => fields.connection(header.value),
                 14 if name.eq_ignore_ascii_case("content-length") => fields.length(header.value)?,
+                13 if name.eq_ignore_ascii_case("content-range") => {
+                    fields.content_range = Some(header.value);
+                }
                 16 if name.eq_ignore_ascii_case("x-amz-request-id") => {
                     fields.request_id = Some(header.value);
+                }
+                16 if name.eq_ignore_ascii_case("x-amz-version-id") => {
+                    fields.version_id = Some(header.value);
                 }
                 17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                     if !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") || fields.chunked
