@@ -44,7 +44,8 @@ test-pure: setup ## pure, contract and loopback tests
 test-cluster: setup ## tests on the real cluster (no privilege)
 	$(BIN)/pytest -m cluster --timeout 300 tests
 
-bench: setup ## ratios against peers in the same run (needs nginx and wrk)
+bench: setup ## the engine alone, and ratios against peers in the same run (needs nginx and wrk)
+	$(BIN)/python benchmarks/engine_alone.py
 	$(BIN)/python benchmarks/wire.py
 
 docs: setup ## generate the reference pages from the code

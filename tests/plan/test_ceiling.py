@@ -39,10 +39,10 @@ def test_the_ceiling_is_the_cores_over_the_cpu_of_the_mean_operation(planned):
 
 
 def test_an_upload_costs_its_parts_and_its_two_ends(planned):
-    half = ("{get: 60, put: 30, delete: 9, multipart: 1}", "{get: 1, multipart: 1}")
+    half = ("{get: 60, put: 30, delete: 9, multipart: 1}", "{get: 9, multipart: 1}")
     part = 20 * (1 + 5 * 2**20 / 2**20)
     cpu_us = planned(half, calibration=calibration()).ceiling.cpu_us
-    assert cpu_us == pytest.approx((10 * FLAT + 2 * part + 2 * 5 * FLAT) / 2)
+    assert cpu_us == pytest.approx(0.9 * 10 * FLAT + 0.1 * (2 * part + 2 * 5 * FLAT))
 
 
 def test_a_rate_above_the_ceiling_is_refused_with_the_sum(planned):
