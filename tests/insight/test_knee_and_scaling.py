@@ -78,6 +78,12 @@ def test_broken_stick_finds_the_break_and_its_interval_holds_it() -> None:
     assert held >= 25
 
 
+def test_a_break_among_the_last_points_is_not_placed() -> None:
+    x = np.linspace(100, 1200, 12)
+    assert broken_stick(x, np.minimum(x, 1050)) is None
+    assert broken_stick(x, np.minimum(x, 150)) is None
+
+
 def test_a_straight_line_has_no_break() -> None:
     rng = np.random.default_rng(3)
     x = np.linspace(100, 1200, 12)
@@ -124,13 +130,13 @@ def test_a_generators_own_limit_is_no_knee() -> None:
 
 
 def test_what_disagrees_is_told_with_all_answers() -> None:
-    # p99 bends at 300, power at 600, throughput at 900
-    levels = [level(r, min(r, 900), p99_ms=5 if r <= 300 else r / 10, mean_ms=5 if r <= 600 else 20) for r in RATES]
+    # p99 bends at 300, power at 600, throughput at 830
+    levels = [level(r, min(r, 830), p99_ms=5 if r <= 300 else r / 10, mean_ms=5 if r <= 600 else 20) for r in RATES]
     knee = find_knee(levels)
     assert knee is not None
-    assert [answer.per_s for answer in knee.answers] == [300, 600, pytest.approx(900, rel=0.02)]
+    assert [answer.per_s for answer in knee.answers] == [300, 600, pytest.approx(830, rel=0.02)]
     assert knee.per_s is None
-    assert knee.says.startswith("No agreed knee: Kneedle (p99) 300/s, power 600/s and broken stick 9")
+    assert knee.says.startswith("No agreed knee: Kneedle (p99) 300/s, power 600/s and broken stick 8")
 
 
 def test_a_rate_tried_again_counts_once() -> None:

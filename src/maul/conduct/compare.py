@@ -163,6 +163,6 @@ def _repeats_note(a: Sequence[_Run], b: Sequence[_Run]) -> list[str]:
     if max(len(a), len(b)) > 1:
         return ["One side is a single run: how far its like lie apart is judged by the repeats of the other."]
     return [
-        "One run a side: how far two runs of the same lie apart is not measured, 10 % is assumed. "
-        "Repeat both (A1,A2,A3 B1,B2,B3) to measure it."
+        "One run a side: how far two runs of the same lie apart is not measured. Only large effects are findings. "
+        "Repeat both (A1,A2,A3 B1,B2,B3) to see smaller ones."
     ]

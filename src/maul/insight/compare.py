@@ -32,6 +32,9 @@ FLOOR_MIN = 0.01
 ERRORS_FLOOR_MIN = 0.0005
 ONE_RUN_FLOOR = 0.1
 """Two single runs of the same differ by so much without a cause: placement, caches, the hour (Treadmill, 2016)."""
+ONE_RUN_SURE = math.log(1.5)
+"""On a shared machine two equal runs lay 40 % apart, far outside of what either showed by itself. One run a side
+settles only what is larger than this, as a logarithm, and whose whole interval lies beyond `ONE_RUN_FLOOR`."""
 USEFUL = 0.25
 """Behind a higher noise floor hides what matters: then nothing is said."""
 ERRORS_USEFUL = 0.01
@@ -253,6 +256,7 @@ class _Pair:
             pairs=self._spanned(pairs if repeated else np.array([effect]), effect, metric),
             repeats_p=_repeats_p(repeats[0], repeats[1]) if repeated else None,
             floor=max(self._floor(metric, rng), *(float(np.ptp(r)) for r in repeats)),
+            alone=max(len(self.a.sizes), len(self.b.sizes)) == 1,
             void=void,
         )
 
@@ -307,6 +311,7 @@ class _Draft:
     pairs: FloatArray
     repeats_p: float | None
     floor: float
+    alone: bool
     void: str
 
     def row(self, t: float) -> ComparedRow:
@@ -337,11 +342,16 @@ class _Draft:
         if abs(self.effect) > self.floor:
             if low <= 0 <= high:
                 return Judgement.UNKNOWN, "the interval includes no effect at all"
+            if self.alone and self.metric is not Metric.ERRORS and not self._beyond_chance(low, high):
+                return Judgement.UNKNOWN, "one run a side does not settle it, repeat both"
             return (Judgement.BETTER if (self.effect > 0) is more_is_better else Judgement.WORSE), ""
         useful = ERRORS_USEFUL if self.metric is Metric.ERRORS else USEFUL
         if self.floor > useful:
             return Judgement.UNKNOWN, "too noisy"
         return Judgement.SAME, ""
+
+    def _beyond_chance(self, low: float, high: float) -> bool:
+        return abs(self.effect) > ONE_RUN_SURE and min(abs(low), abs(high)) > ONE_RUN_FLOOR
 
     def _level(self, value: float) -> float:
         return value if self.metric is Metric.ERRORS else math.exp(value)

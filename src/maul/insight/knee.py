@@ -90,13 +90,16 @@ def kneedle(x: FloatArray, y: FloatArray, sensitivity: float = 1.0) -> int | Non
 def broken_stick(x: FloatArray, y: FloatArray) -> Interval | None:
     """Where a line bends: the break with the least squared error and its bootstrap 95 % interval.
 
-    None: fewer than four points on a side, no bend downwards by a tenth of the slope, or none beyond noise (F test).
+    None: fewer than four points on a side, a break nearer to an end than that, no bend downwards by a
+    tenth of the slope, or none beyond noise (F test).
     """
     if x.size < 2 * SIDE_POINTS_MIN or np.unique(x).size < 2 * SIDE_POINTS_MIN:
         return None
     grid = np.linspace(x[SIDE_POINTS_MIN - 1], x[-SIDE_POINTS_MIN], _GRID)
     bases = [np.linalg.qr(_design(x, at))[0] for at in grid]
     best = int(np.argmax([np.sum((basis.T @ y) ** 2) for basis in bases]))
+    if best in (0, _GRID - 1):
+        return None  # the fit wants it nearer to the end than four points allow: where, they cannot tell
     fitted = bases[best] @ (bases[best].T @ y)
     residuals = y - fitted
     line = np.polyval(np.polyfit(x, y, 1), x)
@@ -161,7 +164,7 @@ def _stick_answer(curve: _Curve) -> KneeAnswer:
         return _none(method, f"needs {2 * SIDE_POINTS_MIN} rates, there are {curve.offered.size}")
     found = broken_stick(curve.offered, curve.achieved)
     if found is None:
-        return _none(method, "achieved over offered does not bend")
+        return _none(method, "achieved over offered does not bend, or too near to an end")
     return KneeAnswer(method=method, per_s=found.value, low_per_s=found.low, high_per_s=found.high, says="")
 
 

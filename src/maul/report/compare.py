@@ -41,7 +41,7 @@ METHOD = (
     "shift.",
     "The noise floor is the largest of: 1 %, what halves and blocks of one run differ by, what repeats of a side "
     "differ by, and 10 % where each side is a single run. An effect below it, or whose interval includes none, is no "
-    "finding.",
+    "finding; nor, where each side is a single run, is one of less than half as much again.",
 )
 
 
