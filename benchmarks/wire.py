@@ -37,6 +37,8 @@ http {{
   server {{
     listen 127.0.0.1:{http}; listen 127.0.0.1:{https} ssl;
     ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/cert.pem; root {folder}/www;
+    client_max_body_size 0;
+    if ($request_method = PUT) {{ return 200; }} # the body is read and thrown away
   }}
 }}
 """
