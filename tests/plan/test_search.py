@@ -269,3 +269,10 @@ def test_the_same_history_is_the_same_move_and_a_rehearsal_is_a_search():
 def test_on_two_cores_one_axis_takes_three_or_four_minutes():
     for limit in (300.0, 700.0, 1500.0):
         assert 100 < sum(one.seconds for one in rehearse(Goal(from_per_s=50, to_per_s=2000), limit)) < 240
+
+
+def test_a_rate_that_held_above_one_that_did_not_is_no_lower_bound():
+    history = (Tried(50, 20, GOOD), Tried(200, 20, GOOD), Tried(100, 20, BAD), Cooled(50, 3, recovered=True))
+    found = answer(GOAL, history)
+    assert (found.lower_per_s, found.upper_per_s) == (50, 100)
+    assert next_move(GOAL, history) == Trial(70.71, 4.0)
