@@ -78,19 +78,14 @@ def p99_ms(rows: Sequence[LatencyRow], kind: LatencyKind) -> float:
 
 def many_connections(cores: Sequence[int]) -> None:
     """All of them open at once and in use. Needs as many descriptors in each of the two processes, and ports."""
-    allowed, before = descriptors(MANY_CONNECTIONS + DESCRIPTORS_SPARE)
+    enough, found = descriptors(MANY_CONNECTIONS + DESCRIPTORS_SPARE)
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split())
-    what = f"{MANY_CONNECTIONS:,} connections"
-    if not allowed or high - low < MANY_CONNECTIONS:
-        needs = f"{MANY_CONNECTIONS + DESCRIPTORS_SPARE:,} descriptors and {MANY_CONNECTIONS:,} ports"
-        tell(what, f"{before:,} and {high - low:,} here", needs)
-        return
+    wanted = min(MANY_CONNECTIONS, high - low, MANY_CONNECTIONS if enough else found - DESCRIPTORS_SPARE)
+    tell("descriptors and local ports of this machine", f"{found:,} and {high - low:,}", "20,200 and 20,000")
     with server_apart((cores[0],)) as url:
         plan = trial_plan(Trial(SMALL, 10.0, (cores[-1],), ()), url)
-        limits = plan.limits.model_copy(
-            update={"in_flight": MANY_CONNECTIONS, "connections": MANY_CONNECTIONS, "seconds": 60.0}
-        )
-        arrivals = ClosedArrivals(concurrency=MANY_CONNECTIONS, seconds=10.0)
+        limits = plan.limits.model_copy(update={"in_flight": wanted, "connections": wanted, "seconds": 60.0})
+        arrivals = ClosedArrivals(concurrency=wanted, seconds=10.0)
         timeouts = plan.timeouts.model_copy(update={"connect_ms": 20_000, "request_ms": 20_000})
         plan = plan.model_copy(update={"limits": limits, "arrivals": arrivals, "timeouts": timeouts})
         generator = RustGenerator(with_secrets(plan, None, {}))
@@ -100,9 +95,12 @@ def many_connections(cores: Sequence[int]) -> None:
             most = max(most, generator.status().connections)
         status = generator.status()
     bad = status.fail + status.unknown
-    tell(what, f"{most:,} open, {bad:,} not ok", "20,000 open, 0", most >= MANY_CONNECTIONS and not bad)
+    says = f"{most:,} open of {wanted:,}, {bad:,} not ok"
+    met = (
+        most >= MANY_CONNECTIONS and not bad if wanted == MANY_CONNECTIONS or bad else None
+    )  # not by the machine's fault
+    tell(f"{MANY_CONNECTIONS:,} connections", says, "20,000 open, 0", met)
     tell("  requests per second", f"{status.ok / status.elapsed_s:,.0f}")
-    tell("  descriptors: hard limit found", f"{before:,}")
 
 
 def descriptors(wanted: int) -> tuple[bool, int]:
