@@ -62,5 +62,12 @@ fn without_descriptors_operations_fail_and_are_counted() {
         .find(|(class, _)| *class == ErrorClass::Exhausted)
         .unwrap()
         .1;
-    assert!(text.contains("Too many open files"), "{text}");
+    assert!(
+        text.contains("Too many open files") && text.contains("ulimit -n"),
+        "{text}"
+    );
+    assert_eq!(
+        status.counters.get(Counter::DescriptorsExhausted),
+        status.counters.errors[ErrorClass::ConnectFailed.slot()]
+    );
 }

@@ -253,3 +253,27 @@ impl Wire {
         connection.close(&mut self.pool);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_told_from_what_the_target_does() {
+        for (errno, lack, word) in [
+            (Errno::ADDRNOTAVAIL, Some(Lack::Ports), "EADDRNOTAVAIL"),
+            (Errno::MFILE, Some(Lack::Descriptors), "ulimit -n"),
+            (Errno::NFILE, Some(Lack::Descriptors), "ulimit -n"),
+            (Errno::NETUNREACH, None, "unreachable"),
+        ] {
+            let failure = Failure::connecting(errno);
+            assert_eq!(failure.class, ErrorClass::ConnectFailed);
+            assert_eq!(failure.lack(), lack);
+            let text = failure.cause.to_string();
+            assert!(text.contains(word), "{text}");
+        }
+        assert_eq!(Failure::connecting(Errno::CONNREFUSED).lack(), None);
+        let ours = Failure::text(ErrorClass::TlsFailed, "ours");
+        assert_eq!(ours.lack(), None);
+    }
+}
