@@ -1,6 +1,7 @@
-"""What connections cost: memory of idle ones, how fast new ones come, how long local ports last. `make bench-connections`.
+"""What connections cost: memory of idle ones, how fast new ones come, how long local ports last.
 
-The null server runs in a process of its own on core 0, the engine in this one on core 1. Nothing but loopback is touched.
+The null server runs in a process of its own on core 0, the engine in this one on core 1.
+Nothing but loopback is touched.
 """
 
 import argparse

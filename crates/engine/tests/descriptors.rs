@@ -68,6 +68,6 @@ fn without_descriptors_operations_fail_and_are_counted() {
     );
     assert_eq!(
         status.counters.get(Counter::DescriptorsExhausted),
-        status.counters.errors[ErrorClass::ConnectFailed.slot()]
+        status.counters.errors[ErrorClass::Exhausted.slot()]
     );
 }

@@ -267,7 +267,8 @@ mod tests {
             (Errno::NETUNREACH, None, "unreachable"),
         ] {
             let failure = Failure::connecting(errno);
-            assert_eq!(failure.class, ErrorClass::ConnectFailed);
+            let class = lack.map_or(ErrorClass::ConnectFailed, |_| ErrorClass::Exhausted);
+            assert_eq!(failure.class, class);
             assert_eq!(failure.lack(), lack);
             let text = failure.cause.to_string();
             assert!(text.contains(word), "{text}");
