@@ -35,7 +35,7 @@ def test_the_sound_campaign_is_sound():
         ("limits: {requests: 10000}", "limits: {request: 10000}",
          'c.yaml:18:10: limits.request: unknown key (did you mean "requests"?)'),
         ("{get: 3, put: 2, delete: 1}", "{get: 3, xyzzy: 2}",
-         "c.yaml:7:17: workload.mix.xyzzy: unknown key (known: delete, get, head, list, multipart, put)"),
+         "c.yaml:7:17: workload.mix.xyzzy: unknown key (known: aborted_put, copy, delete, delete_version, get, get_deleted"),
         ("for: 20s", "four: 20s", 'c.yaml:11:42: phases[1].four: unknown key (did you mean "for"?)'),
         ("hold: 5s}", "hold: 5s, signal: 9}",
          "c.yaml:15:87: faults[0].signal: unknown key (known: after, beyond_redundancy, fault, hold, name, phase, pick, "

@@ -11,6 +11,7 @@ from maul import campaign
 from maul.conduct.progress import PhaseProgress
 from maul.conduct.stage import Stage
 from maul.conduct.stop import StopSwitch
+from maul.conduct.target import Account, Door
 from maul.core.clock import Clock, FakeClock
 from maul.core.errors import InternalError, TargetError
 from maul.core.event import EventKind
@@ -28,6 +29,7 @@ from maul.s3.credentials import Credentials
 from maul.s3.endpoint import Endpoint
 
 RUN = "20261122-214512-3fa09c"
+PREFIX = f"maul/{RUN}/"
 T0_NS = 1_700_000_000_000_000_000
 SITE = sketch_site()
 SECRET = "the secret of the tests"
@@ -123,6 +125,9 @@ class FakeS3:
         self.keys -= gone
         return {}
 
+    def list_object_versions(self, **given: Any) -> dict[str, Any]:
+        return {}
+
     def list_multipart_uploads(self, **given: Any) -> dict[str, Any]:
         return {"Uploads": [one for one in self.uploads if one["Key"].startswith(given["Prefix"])]}
 
@@ -145,17 +150,20 @@ class FakeTarget:
     def door(self) -> Any:
         endpoints = [Endpoint(name, "http://127.0.0.1:9") for name in self.clients]
         credentials = Credentials("an access key", SECRET)
-        return type("Door", (), {"endpoints": endpoints, "credentials": credentials, "bucket": "maul-test"})()
+        return Door(endpoints, "us-east-1", [Account("maul-test", PREFIX, credentials)])
+
+    def made(self, bucket: str) -> bool:
+        return self.created
 
     @property
-    def bucket(self) -> Any:
-        return type("Facts", (), {"created": self.created})()
+    def addresses(self) -> dict[str, str]:
+        return {}
 
     @property
     def ca_pems(self) -> dict[str, str]:
         return {}
 
-    def client(self, endpoint: str, timeout_s: float = 10.0) -> FakeS3:
+    def client(self, endpoint: str, tenant: int = 0, timeout_s: float = 10.0) -> FakeS3:
         return self.clients[endpoint]
 
 

@@ -17,6 +17,7 @@ from maul.core.summary import (
 from maul.core.verdict import Verdict
 from maul.insight import LatencyBook
 from maul.load.fake import latency_rows
+from maul.verify.conditions import ConditionsSummary
 from maul.verify.reads import ReadsSummary
 
 PASS, UNKNOWN, FAIL = Verdict.PASS, Verdict.UNKNOWN, Verdict.FAIL
@@ -44,8 +45,8 @@ def phase(name="calm", **fields):
 def facts(**fields):
     given = {
         "plan": PLAN, "phases": [phase()], "book": book(script(200)), "capacity": None, "limits": [],
-        "audit": None, "reads": None, "faults": [], "generator": None, "cleaned": None,
-        "ending": Ending.COMPLETED, **fields,
+        "audit": None, "reads": None, "conditions": ConditionsSummary(0, {}), "faults": [], "generator": None,
+        "cleaned": None, "ending": Ending.COMPLETED, **fields,
     }  # fmt: skip
     return Facts(**given)
 
@@ -277,7 +278,8 @@ def test_only_the_checks_that_the_plan_names_are_made_and_each_has_its_name():
     assert [check.name for check in run_checks(facts(plan=make_plan(checks=("durability",))))] == ["durability"]
     assert run_checks(facts(plan=make_plan(checks=()))) == []
     every = run_checks(facts(plan=make_plan(checks=tuple(CHECKS)), audit=audit(), reads=reads()))
-    assert {check.name for check in every} == {"available", "quick", *CHECKS} - {"objectives", "limit"}
+    unasked = {"objectives", "limit", "conditions-kept"}  # the plan has no search, and no conditional operation
+    assert {check.name for check in every} == {"available", "quick", *CHECKS} - unasked
 
 
 def test_the_plan_of_these_tests_is_the_one_they_speak_of():

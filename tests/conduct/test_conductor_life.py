@@ -64,7 +64,7 @@ class Place:
             self.undone.append(run_id)
         self.check("leaving")
 
-    def open_target(self, door, prefix, on_step):
+    def open_target(self, door, on_step):
         self.check("open")
         return everywhere(self.s3, created=True)
 

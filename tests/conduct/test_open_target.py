@@ -7,7 +7,7 @@ from conduct_stage import SITE, FakeS3
 
 from maul.conduct import target
 from maul.conduct.senses import health_asker
-from maul.conduct.target import Door, asked_of, open_target, permit
+from maul.conduct.target import Account, Door, asked_of, open_target, permit
 from maul.core.errors import PermitError, TargetError
 from maul.s3.endpoint import Endpoint, EndpointFacts
 
@@ -26,13 +26,13 @@ def no_packet(monkeypatch):
 
 
 def door(url):
-    return Door([Endpoint("vip", url)], "maul-test", "us-east-1", None)
+    return Door([Endpoint("vip", url)], "us-east-1", [Account("maul-test", "maul/r/", None)])
 
 
 @pytest.mark.parametrize("url", [f"http://{OUTSIDE}", f"https://{OUTSIDE}:8443", "http://[2001:db8::1]:80"])
 def test_what_is_not_loopback_is_refused_before_a_packet(url):
     with pytest.raises(PermitError, match="vip"):
-        open_target(door(url), "maul/r/", lambda says: None)
+        open_target(door(url), lambda says: None)
 
 
 def test_a_name_counts_by_every_address_that_it_has(monkeypatch):
@@ -61,10 +61,10 @@ def test_a_site_may_leave_pages_out():
 def reached(monkeypatch):
     """The endpoint answers; the bucket is in memory, and made by us."""
     s3 = FakeS3(set())
-    monkeypatch.setattr(target, "check_endpoint", lambda one: EndpointFacts(one.name, ("127.0.0.1",), 1.0, 0.0))
+    monkeypatch.setattr(target, "check_endpoint", lambda *given: EndpointFacts("vip", ("127.0.0.1",), 1.0, 0.0))
     monkeypatch.setattr(target, "make_client", lambda *given: s3)
     monkeypatch.setattr(
-        target, "preflight_bucket", lambda client, bucket, create: target.BucketFacts(bucket, created=True)
+        target, "preflight_bucket", lambda client, bucket, create, wishes: target.BucketFacts(bucket, created=True)
     )
     return s3
 
@@ -76,7 +76,7 @@ def test_a_bucket_that_we_made_goes_again_when_it_cannot_be_used(reached, monkey
 
     monkeypatch.setattr(target, "preflight_object", refused)
     with pytest.raises(type(error)):
-        open_target(door("http://127.0.0.1"), "maul/r/", lambda says: None)
+        open_target(door("http://127.0.0.1"), lambda says: None)
     assert reached.bucket_deleted == 1
 
 
@@ -85,8 +85,8 @@ def test_an_opened_target_knows_its_bucket_and_its_authorities(reached, monkeypa
     (tmp_path / "ca.pem").write_bytes(b"# Autorit\xc3\xa9 and \xff\n-----BEGIN CERTIFICATE-----\n")
     said = []
     one = Endpoint("vip", "https://127.0.0.1", tmp_path / "ca.pem")
-    opened = open_target(Door([one], "maul-test", "us-east-1", None), "maul/r/", said.append)
-    assert opened.bucket.created and reached.bucket_deleted == 0
+    opened = open_target(Door([one], "us-east-1", [Account("maul-test", "maul/r/", None)]), said.append)
+    assert opened.made("maul-test") and opened.addresses == {"vip": "127.0.0.1"} and reached.bucket_deleted == 0
     assert "BEGIN CERTIFICATE" in opened.ca_pems["vip"] and "BEGIN" not in repr(opened)
     assert said[-1] == "bucket maul-test made: an object was written, read and deleted"
 

@@ -144,7 +144,7 @@ def test_the_ledger_knows_what_was_tried_and_only_from_writing_phases(tmp_path):
     stage.writer.operations("calm", script(1, op=Op.GET, key=60))
     stage.writer.operations("audit", script(1, op=Op.PUT, key=70, version=14))
     stage.writer.close()
-    names = ledger_names(stage.plan, RunReader.open(stage.writer.path))
+    names = ledger_names(stage.plan, RunReader.open(stage.writer.path), 0)
     assert names == {f"{PREFIX}b00000000000{n}" for n in range(3)} | {f"{PREFIX}e00000000000{n}" for n in range(2)}
 
 

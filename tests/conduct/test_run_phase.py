@@ -172,7 +172,7 @@ def test_the_secret_goes_to_the_engine_only(tmp_path):
     stage, given = playing(tmp_path, script(1))
     run_phase(stage, stage.plan.phase("fill"))
     secret = given[0]["s3"]["secret_key"]
-    assert secret == stage.target.door.credentials.secret_key
+    assert secret == stage.target.door.accounts[0].credentials.secret_key
     stage.writer.close()
     for path in stage.writer.path.iterdir():
         assert secret.encode() not in path.read_bytes(), path

@@ -36,7 +36,7 @@ def made():
 
 def limits_of(made, name, before=RuntimeState(requests_used=5)):  # noqa: B008 — a frozen value
     phase = made.phase(name)
-    return limits_for(made, phase, phase.passes[0], before, run_began_ns=123)
+    return limits_for(made, phase, phase.passes[:1], before, run_began_ns=123)
 
 
 def test_the_plans_limits(made):

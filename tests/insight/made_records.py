@@ -179,11 +179,11 @@ def operations_table(by_phase: Mapping[str, Sequence[Operations]]) -> pa.Table:
 def latency_table(by_phase: Mapping[str, Sequence[LatencyRow]]) -> pa.Table:
     schema = pa.schema(
         [("second", pa.int64()), ("phase", pa.string()), ("op", pa.uint8()), ("outcome", pa.uint8()),
-         ("kind", pa.string()), ("count", pa.int64()), ("hdr", pa.binary())]
+         ("kind", pa.string()), ("count", pa.int64()), ("hdr", pa.binary()), ("tenant", pa.uint8())]
     )  # fmt: skip
     made = [
         {"second": r.second, "phase": phase, "op": r.op, "outcome": r.outcome, "kind": r.kind.value,
-         "count": r.count, "hdr": r.hdr}
+         "count": r.count, "hdr": r.hdr, "tenant": r.tenant}
         for phase, parts in by_phase.items()
         for r in parts
     ]  # fmt: skip

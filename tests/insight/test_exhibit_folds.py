@@ -18,7 +18,7 @@ def row(reason: str, latency_ms: int, **fields: object) -> dict[str, object]:
 
 
 def shown(*rows: dict[str, object]):
-    return exhibits_of(pa.Table.from_pylist(list(rows)), "maul/r/", ENDPOINTS)
+    return exhibits_of(pa.Table.from_pylist(list(rows)), ["maul/r/"], ENDPOINTS)
 
 
 def test_examples_in_docstrings_run():

@@ -27,7 +27,7 @@ def test_who_and_where(planned):
         1000,
         3000,
     )
-    assert made.credentials.kind == "file"
+    assert made.tenants[0].credentials.kind == "file"
     assert [endpoint.name for endpoint in made.endpoints] == ["vip", "s3-1", "s3-2"]
     assert made.phase("calm").endpoints == ("vip",)
     assert made.endpoint("vip").ca == "/etc/maul/ca.pem"
@@ -164,7 +164,7 @@ def test_unknown_faults_are_refused_when_faults_are_known(planned):
 
 def test_overrides_are_checked_like_the_file(planned):
     made = planned(overrides=Overrides(seed=7, shards=3, bucket="maul-other", endpoints=("s3-1", "s3-2")))
-    assert (made.seed, made.shards, made.bucket) == (7, 3, "maul-other")
+    assert (made.seed, made.shards, made.tenants[0].bucket) == (7, 3, "maul-other")
     assert made.target == "http://127.0.1.1:8333/maul-other, http://127.0.2.1:8333/maul-other"
     assert [endpoint.name for endpoint in made.phase("calm").passes[0].engine.endpoints] == ["s3-1", "s3-2"]
     assert "a bucket name has 3 to 63" in message_of(planned, overrides=Overrides(bucket="A"))
@@ -173,12 +173,15 @@ def test_overrides_are_checked_like_the_file(planned):
 
 def test_credentials_of_three_kinds(planned, place, intent):
     wish = "bucket: maul-test, credentials: {access_key_env: AK, secret_key_env: SK}"
-    named = planned(("bucket: maul-test", wish)).credentials
+    named = planned(("bucket: maul-test", wish)).tenants[0].credentials
     assert (named.kind, named.access_key_env, named.secret_key_env) == ("environment", "AK", "SK")
-    assert planned(("bucket: maul-test", "bucket: maul-test, credentials: anonymous")).credentials.kind == "anonymous"
+    assert (
+        planned(("bucket: maul-test", "bucket: maul-test, credentials: anonymous")).tenants[0].credentials.kind
+        == "anonymous"
+    )
     bare = place.model_copy(update={"credentials": None})
     made = plan.build(intent, bare, "r1", 2)
-    assert made.credentials.kind == "anonymous"
+    assert made.tenants[0].credentials.kind == "anonymous"
     assert "site place names no credentials: requests are anonymous" in made.notes
 
 

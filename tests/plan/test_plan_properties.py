@@ -104,7 +104,7 @@ def test_a_plan_respects_its_limits_and_adds_up(intent, cores):
 @given(intents(), st.integers(0, 10**6), st.integers(0, 10**7), st.floats(0, 2000))
 def test_no_engine_is_ever_allowed_more_than_the_run(intent, ephemeral, requests, seconds):
     planned = made(intent)
-    state = RuntimeState(epochs_used=3, ephemeral_next=ephemeral, requests_used=requests, seconds_used=seconds)
+    state = RuntimeState(epochs_used=3, ephemeral_next={0: ephemeral}, requests_used=requests, seconds_used=seconds)
     for phase in planned.phases:
         for one in phase.passes:
             engine = plan.engine_plan_for(planned, phase, one, state)
@@ -150,5 +150,5 @@ def test_the_engine_accepts_whatever_the_planner_makes(intent):
     planned = made(intent)
     for phase in planned.phases:
         for one in phase.passes:
-            engine = plan.engine_plan_for(planned, phase, one, RuntimeState(ephemeral_next=7))
+            engine = plan.engine_plan_for(planned, phase, one, RuntimeState(ephemeral_next={0: 7}))
             engine_module.Engine(json.dumps(plan.with_secrets(engine, None, {})))

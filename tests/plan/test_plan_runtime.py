@@ -46,11 +46,11 @@ def test_later_phases_begin_where_earlier_ones_ended(planned):
     engine = engine_plan_for(made, calm, calm.passes[0], state)
     assert engine.keyspace.ephemeral_start == 17
     later = state.after(calm.passes[0], status(ephemeral_next=3))
-    assert later.ephemeral_next == 17
+    assert later.ephemeral_next == {0: 17}
 
 
 def test_sweeps_of_the_ephemeral_region_cover_what_was_made_and_no_more(planned):
-    engines = {one.label: engine for phase, one, engine in walk(planned(), RuntimeState(ephemeral_next=41))}
+    engines = {one.label: engine for phase, one, engine in walk(planned(), RuntimeState(ephemeral_next={0: 41}))}
     for label in ("ephemeral", "ephemeral through s3-1"):
         assert engines[label].keyspace.objects == 41
         assert engines[label].arrivals.requests == 41
@@ -83,7 +83,7 @@ def test_a_closed_loop_ends_with_the_time_that_is_left(planned):
 def test_a_clean_up_is_allowed_what_it_needs_even_when_nothing_is_left(planned):
     made = planned()
     tidy = made.phase("tidy")
-    gone = RuntimeState(ephemeral_next=20_000, requests_used=10**9, bytes_used=10**12, seconds_used=1e6)
+    gone = RuntimeState(ephemeral_next={0: 20_000}, requests_used=10**9, bytes_used=10**12, seconds_used=1e6)
     for one, objects in zip(tidy.passes, (100, 20_000, 3), strict=True):
         engine = engine_plan_for(made, tidy, one, gone)
         assert objects <= engine.limits.requests <= objects + 1000
@@ -152,7 +152,7 @@ KEYS = {
 
 
 def test_the_engine_is_given_exactly_its_keys(planned):
-    for _, _, engine in walk(planned(), RuntimeState(ephemeral_next=1)):
+    for _, _, engine in walk(planned(), RuntimeState(ephemeral_next={0: 1})):
         handed = json.loads(json.dumps(with_secrets(engine, None, {})))
         for section, keys in KEYS.items():
             assert sorted(handed[section] if section else handed) == keys.split()
@@ -176,5 +176,5 @@ ENGINE = pytest.importorskip("maul._engine", reason="the engine is not built")
 )
 def test_the_engine_itself_accepts_every_engine_plan(planned, changes):
     """Only read, never started: the engine refuses unknown keys and impossible values with ValueError."""
-    for _, _, engine in walk(planned(*changes), RuntimeState(ephemeral_next=9)):
+    for _, _, engine in walk(planned(*changes), RuntimeState(ephemeral_next={0: 9})):
         ENGINE.Engine(json.dumps(with_secrets(engine, None, {})))

@@ -30,6 +30,7 @@ class Row:
     kind: str = "latency"
     count: int = 3
     hdr: bytes = b"\x1c\x84\x93\x14hdr"
+    tenant: int = 0
 
 
 def event(at_s: float = 0.0, name: str = "warm-up", says: str = "", **details: object) -> Event:

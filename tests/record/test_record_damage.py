@@ -280,9 +280,12 @@ def test_a_record_of_a_newer_maul_is_refused_as_such(tmp_path: Path) -> None:
     path = closed_run(tmp_path)
     file = path / "samples.parquet"
     table = pq.read_table(file)
-    newer = {**(table.schema.metadata or {}), b"maul.record_version": b"2"}
+    newer = {**(table.schema.metadata or {}), b"maul.record_version": b"3"}
     pq.write_table(table.replace_schema_metadata(newer), file)
-    assert "made by a newer maul (record 2; this one knows 1)" in refused(path, tmp_path)
+    assert "made by a newer maul (record 3; this one knows 2)" in refused(path, tmp_path)
+    older = {**(table.schema.metadata or {}), b"maul.record_version": b"1"}
+    pq.write_table(table.replace_schema_metadata(older), file)
+    assert "made by an older maul (record 1; this one reads 2)" in refused(path, tmp_path)
     other = table.rename_columns(["at_ns", "host", "probe", "metric", "subject", "number"])
     pq.write_table(other.replace_schema_metadata(table.schema.metadata), file)
     assert "does not have the columns of samples" in refused(path, tmp_path)

@@ -44,6 +44,7 @@ def test_a_closed_run_holds_parquet_only_and_reads_back_what_was_written(tmp_pat
         "kind": "lag",
         "count": 3,
         "hdr": Row().hdr,
+        "tenant": 0,
     }
     shown = reader.exhibits().to_pylist()
     assert [(row["reason"], row["request_id"], row["offset"]) for row in shown] == [

@@ -150,6 +150,7 @@ def latency_table(operations: np.ndarray[Any, Any], phases: list[str]) -> pa.Tab
                     "kind": kind,
                     "count": len(members),
                     "hdr": histogram.to_v2(),
+                    "tenant": 0,
                 }
             )
     return pa.Table.from_pylist(rows, schema=SCHEMAS["latency"])

@@ -20,7 +20,7 @@ def rows_of(second, values_ms, outcome=Outcome.OK, kinds=("latency", "service", 
             histogram.record(int(value * 1e6))
         yield {
             "second": FIRST + second, "phase": "p", "op": op, "outcome": int(outcome), "kind": kind,
-            "count": len(values_ms), "hdr": histogram.to_v2(),
+            "count": len(values_ms), "hdr": histogram.to_v2(), "tenant": 0,
         }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def ca_file(tmp_path: Path) -> Path:
 
 def trouble(endpoint: Endpoint, timeout_s: float = 5.0) -> str:
     with pytest.raises(TargetError) as caught:
-        check_endpoint(endpoint, timeout_s)
+        check_endpoint(endpoint, timeout_s=timeout_s)
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
     assert caught.value.where.startswith(f"{endpoint.name} ({endpoint.url})")
     assert caught.value.cure

@@ -6,7 +6,6 @@ from maul.campaign.checks_phases import Phases, repeated_names
 from maul.campaign.model_faults import Fault
 from maul.campaign.model_judgement import Objective
 from maul.campaign.model_phases import TimedPhase
-from maul.campaign.model_workload import Workload
 from maul.campaign.part import did_you_mean
 from maul.campaign.problems import Problem
 from maul.core.units import show_duration
@@ -77,14 +76,3 @@ def objectives_fit_phases(objectives: Sequence[Objective], phases: Phases) -> It
                 yield Problem(path, f'"{name}" is of kind {kinds[name]}; objectives are asked of load and warm-up')
             elif name in objective.phases[:place]:
                 yield Problem(path, f'"{name}" stands here twice; drop one')
-
-
-def objectives_fit_mix(objectives: Sequence[Objective], workload: Workload) -> Iterator[Problem]:
-    """An objective on an operation that never comes would never be answered."""
-    for index, objective in enumerate(objectives):
-        if objective.op is not None and objective.op not in workload.mix.by_op():
-            yield Problem(
-                ("objectives", index, "op"),
-                f'"{objective.op}" has no weight in workload.mix, so this would never be answered; '
-                "give it a weight or drop op",
-            )

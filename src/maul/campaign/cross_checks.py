@@ -6,29 +6,36 @@ A check runs when its sections are sound, so one typo does not hide what is wron
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from maul.campaign import checks_faults, checks_phases, checks_search, checks_workload
+from maul.campaign import checks_faults, checks_phases, checks_requests, checks_search, checks_tenants, checks_workload
 from maul.campaign.problems import Problem
 
 Check = Callable[..., Iterable[Problem]]
 
 CROSS_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
-    (checks_workload.mix_is_possible, ("workload",)),
-    (checks_workload.sizes_are_possible, ("workload",)),
-    (checks_workload.multipart_is_possible, ("workload",)),
+    (checks_workload.workload_is_possible, ("workload",)),
+    (checks_workload.workloads_of_tenants_are_possible, ("tenants",)),
+    (checks_requests.requests_are_possible, ("workload", "requests", "target", "tenants")),
+    (checks_requests.slow_clients_can_finish, ("workload", "phases", "load")),
+    (checks_tenants.tenant_names_are_unique, ("tenants",)),
+    (checks_tenants.tenants_fit_the_load, ("tenants", "load")),
+    (checks_tenants.rates_fit_phases, ("tenants", "phases")),
+    (checks_tenants.buckets_agree, ("workload", "requests", "target", "tenants")),
+    (checks_tenants.objectives_fit_tenants, ("objectives", "tenants")),
+    (checks_tenants.objectives_fit_mix, ("objectives", "workload", "requests", "target", "tenants")),
     (checks_phases.phase_names_are_unique, ("phases",)),
     (checks_phases.profiles_are_whole, ("phases",)),
     (checks_phases.steps_rise, ("phases",)),
-    (checks_phases.reads_find_something, ("phases", "workload")),
+    (checks_phases.spikes_and_waves_fit, ("phases",)),
+    (checks_phases.reads_find_something, ("phases", "workload", "requests", "target", "tenants")),
     (checks_phases.load_is_possible, ("load",)),
     (checks_phases.load_is_within_limits, ("load", "limits")),
-    (checks_phases.phases_are_within_limits, ("phases", "load", "limits")),
+    (checks_phases.phases_are_within_limits, ("phases", "load", "limits", "tenants")),
     (checks_faults.fault_names_are_unique, ("faults",)),
     (checks_faults.faults_name_one_service, ("faults",)),
     (checks_faults.faults_fit_their_phase, ("faults", "phases")),
     (checks_faults.faults_do_not_collide, ("faults",)),
     (checks_faults.objective_names_are_unique, ("objectives",)),
     (checks_faults.objectives_fit_phases, ("objectives", "phases")),
-    (checks_faults.objectives_fit_mix, ("objectives", "workload")),
     (checks_search.searches_rise, ("limit",)),
     (checks_search.searches_name_objectives, ("limit", "objectives")),
 )

@@ -8,8 +8,10 @@ from maul.campaign.model_faults import Fault
 from maul.campaign.model_judgement import CheckName, Objective
 from maul.campaign.model_limits import Limits, Load
 from maul.campaign.model_phases import Phase
+from maul.campaign.model_requests import Requests
 from maul.campaign.model_search import LimitSearch
 from maul.campaign.model_target import Target
+from maul.campaign.model_tenants import Tenant
 from maul.campaign.model_workload import Workload
 from maul.campaign.part import Part
 from maul.campaign.quantities import Name, Seed
@@ -29,6 +31,9 @@ class Campaign(Part):
     """`lab` for the embedded cluster, or the path of a site file, relative to this file."""
     target: Target
     workload: Workload
+    requests: Requests = Requests()
+    tenants: tuple[Tenant, ...] = Field(default=(), max_length=32)
+    """Several customers at once; one, that does all of `workload`, when absent."""
     load: Load = Load()
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=100)
     """In order; names are unique."""

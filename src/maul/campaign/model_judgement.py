@@ -1,14 +1,13 @@
 """What is asked of the run: objectives (SLOs) and checks."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
+from maul.campaign.model_mix import OpName
 from maul.campaign.part import Part
 from maul.campaign.quantities import Name, Ratio, Real, Seconds
-
-OpName = Literal["put", "get", "head", "delete", "list", "multipart"]
 
 
 class CheckName(StrEnum):
@@ -18,6 +17,7 @@ class CheckName(StrEnum):
     LIMIT_FOUND = "limit-found"
     DURABILITY = "durability"
     READS_TRUE = "reads-true"
+    CONDITIONS_KEPT = "conditions-kept"
     FAULTS_PROVEN = "faults-proven"
     HEALED = "healed"
     GENERATOR_HONEST = "generator-honest"
@@ -32,6 +32,8 @@ class AvailabilityObjective(Part):
     """Timed phases that it is asked of."""
     op: OpName | None = None
     """Only this operation; all together when absent."""
+    tenant: Name | None = None
+    """Only this tenant; all together when absent."""
     errors_below: Ratio
     """The part of all arrivals that may not be answered well."""
 
@@ -44,6 +46,8 @@ class LatencyObjective(Part):
     """Timed phases that it is asked of."""
     op: OpName | None = None
     """Only this operation; all together when absent."""
+    tenant: Name | None = None
+    """Only this tenant; all together when absent."""
     percentile: Real = Field(gt=0, lt=100)
     """Which percentile, such as 99 or 99.9."""
     latency_below_s: Seconds = Field(alias="latency_below")

@@ -3,54 +3,15 @@
 Timed phases follow a profile whatever the target does; the others run once through.
 """
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from maul.campaign.model_profiles import LEVELS_MAX, Closed, Ramp, Sine, Spike, Steps, Stretch, TraceSource
+from maul.campaign.model_requests import Connections, Slow
 from maul.campaign.part import Part
 from maul.campaign.quantities import Flag, Name, Rate, Ratio, Seconds, Whole
-
-LEVELS_MAX = 200
-
-
-class Steps(Part):
-    """Levels of constant rate, one after the other."""
-
-    from_per_s: Rate = Field(alias="from")
-    """Rate of the first level."""
-    to_per_s: Rate = Field(alias="to")
-    """Rate of the last level."""
-    count: Whole = Field(ge=1, le=LEVELS_MAX)
-    """How many levels."""
-    each_s: Seconds = Field(alias="each")
-    """How long each level lasts."""
-    spacing: Literal["geometric", "linear"] = "geometric"
-    """Geometric: each level is the same factor above the last. Linear: the same amount."""
-
-    def rates_per_s(self) -> list[float]:
-        """The rate of every level.
-
-        >>> Steps.model_validate({"from": 100, "to": 400, "count": 3, "each": "4s"}).rates_per_s()
-        [100.0, 200.0, 400.0]
-        """
-        if self.count == 1:
-            return [self.from_per_s]
-        shares = [index / (self.count - 1) for index in range(self.count)]
-        low, high = self.from_per_s, self.to_per_s
-        if self.spacing == "linear":
-            return [round(low + (high - low) * share, 3) for share in shares]
-        return [round(low * (high / low) ** share, 3) for share in shares]
-
-
-class Ramp(Part):
-    """A rate that rises or falls evenly."""
-
-    from_per_s: Rate = Field(alias="from")
-    """Rate at the beginning."""
-    to_per_s: Rate = Field(alias="to")
-    """Rate at the end."""
-    over_s: Seconds = Field(alias="over")
-    """How long it takes."""
 
 
 class Until(Part):
@@ -72,7 +33,7 @@ class PreparePhase(Part):
 
 
 class _Timed(Part):
-    """A phase with a profile: `rate` and `for`, or `steps`, or `ramp`."""
+    """A phase with exactly one profile: `rate` and `for`, or one of the others."""
 
     rate_per_s: Rate | None = Field(default=None, alias="rate")
     """A constant rate; needs `for`."""
@@ -82,29 +43,48 @@ class _Timed(Part):
     """An even rise or fall."""
     steps: Steps | None = None
     """Levels of constant rate: how the capacity is found."""
+    spike: Spike | None = None
+    """A sudden peak."""
+    sine: Sine | None = None
+    """A swinging rate."""
+    closed: Closed | None = None
+    """A closed loop, for comparison."""
+    trace: TraceSource | None = None
+    """The arrivals of an earlier run."""
+    arrivals: Literal["even", "poisson"] = "even"
+    """How arrivals lie around the rate: evenly, or as many independent clients make them."""
+    connections: Connections | None = None
+    """How connections are used; as in the workload when absent."""
+    slow: Slow | None = None
+    """Clients that are slow on purpose; as in the workload when absent."""
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The rate over time; nothing for a closed loop or a trace."""
+        shape = self.ramp or self.steps or self.spike or self.sine
+        if shape is not None:
+            return tuple(shape.stretches())
+        if self.rate_per_s is None or self.for_s is None:
+            return ()
+        return (Stretch(self.rate_per_s, self.rate_per_s, self.for_s),)
 
     @property
     def seconds(self) -> float:
-        """Planned length."""
-        if self.steps:
+        """Planned length; 0 for a trace, whose rows tell it."""
+        if self.closed is not None:
+            return self.closed.for_s
+        if self.steps is not None:
             return self.steps.count * self.steps.each_s
-        return self.ramp.over_s if self.ramp else self.for_s or 0.0
+        return self.spike.total_s if self.spike is not None else sum(one.seconds for one in self.stretches())
 
     @property
     def peak_per_s(self) -> float:
-        """Highest planned rate."""
-        if self.steps:
-            return max(self.steps.rates_per_s())
-        return max(self.ramp.from_per_s, self.ramp.to_per_s) if self.ramp else self.rate_per_s or 0.0
+        """Highest planned rate; 0 where nobody plans one."""
+        return max((one.peak_per_s for one in self.stretches()), default=0.0)
 
     @property
-    def arrivals(self) -> float:
-        """Planned arrivals: the integral of the rate."""
-        if self.steps:
-            return sum(self.steps.rates_per_s()) * self.steps.each_s
-        if self.ramp:
-            return (self.ramp.from_per_s + self.ramp.to_per_s) / 2 * self.ramp.over_s
-        return (self.rate_per_s or 0.0) * (self.for_s or 0.0)
+    def planned_arrivals(self) -> float:
+        """The integral of the rate; 0 where nobody plans one."""
+        return math.fsum(one.arrivals for one in self.stretches())
 
 
 class WarmUpPhase(_Timed):

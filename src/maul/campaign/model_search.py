@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from maul.campaign.model_workload import Weight
+from maul.campaign.model_mix import OpName, Weight
 from maul.campaign.part import Part
 from maul.campaign.quantities import (
     OBJECTS_MAX,
@@ -41,9 +41,10 @@ class LargeMix(Part):
     put: Weight = 0.0
     """Overwrite one: a store that keeps the old version until it compacts fills its disks."""
 
-    def by_op(self) -> dict[str, float]:
+    def by_op(self) -> dict[OpName, float]:
         """The operations that come at all, with their weights."""
-        return {op: weight for op, weight in (("get", self.get), ("put", self.put)) if weight > 0}
+        named: dict[OpName, float] = {"get": self.get, "put": self.put}
+        return {op: weight for op, weight in named.items() if weight > 0}
 
 
 class BytesAxis(Part):

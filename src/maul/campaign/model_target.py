@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from maul.campaign.part import Part
-from maul.campaign.quantities import BucketName, EnvironmentName, Name
+from maul.campaign.quantities import BucketName, EnvironmentName, Flag, Name
 
 
 class EnvironmentCredentials(Part):
@@ -17,12 +17,23 @@ class EnvironmentCredentials(Part):
     """The variable that holds the secret key."""
 
 
+class FileCredentials(Part):
+    """Credentials in a file of their own."""
+
+    file: str = Field(min_length=1, max_length=4096)
+    """JSON with access_key and secret_key, mode 0600; the path is relative to the campaign."""
+
+
 def _credentials_kind(value: object) -> str:
+    if isinstance(value, FileCredentials) or (isinstance(value, dict) and "file" in value):
+        return "file"
     return "environment" if isinstance(value, dict | EnvironmentCredentials) else "site"
 
 
 Credentials = Annotated[
-    Annotated[Literal["site", "anonymous"], Tag("site")] | Annotated[EnvironmentCredentials, Tag("environment")],
+    Annotated[Literal["site", "anonymous"], Tag("site")]
+    | Annotated[EnvironmentCredentials, Tag("environment")]
+    | Annotated[FileCredentials, Tag("file")],
     Discriminator(_credentials_kind),
 ]
 
@@ -37,6 +48,8 @@ class Target(Part):
     region: str | None = Field(default=None, min_length=1, max_length=64)
     """The region that signatures name; the site's own when absent."""
     credentials: Credentials = "site"
-    """`site`: the site's credentials file; `anonymous`: unsigned requests; or two environment variables by name."""
-    payload: Literal["unsigned", "signed"] = "unsigned"
-    """Whether signatures cover the body's SHA-256 (costs CPU on both sides) or leave it to TLS."""
+    """`site`: the site's credentials file; `anonymous`: unsigned requests; a file; or two environment variables."""
+    versioning: Flag = False
+    """The bucket keeps old versions: one that maul makes gets it, one that is there must have it."""
+    object_lock: Flag = False
+    """The bucket can lock versions, which implies versioning; one that is there must have it."""

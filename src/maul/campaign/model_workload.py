@@ -1,14 +1,15 @@
 """What is sent: how many objects, how large, which keys, which operations."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
+from maul.campaign.model_keys import KeyChoice
+from maul.campaign.model_mix import ListShape, Mix, MultipartShape
+from maul.campaign.model_requests import Connections, Slow
 from maul.campaign.part import Part
-from maul.campaign.quantities import OBJECTS_MAX, ObjectSize, Real, Whole
-
-PART_SIZE_MIN_BYTES = 5 * 2**20  # S3 refuses a smaller part unless it is the last
+from maul.campaign.quantities import OBJECTS_MAX, ObjectSize, Real, Seconds, Whole
 
 
 class UniformSize(Part):
@@ -114,78 +115,6 @@ def mean_size_bytes(sizes: int | UniformSize | LognormalSize | WeightedSize) -> 
     return float(sizes) if isinstance(sizes, int) else sizes.mean_bytes
 
 
-class Zipf(Part):
-    """Few keys are asked for often, most hardly ever."""
-
-    zipf: Real = Field(gt=0, le=5)
-    """The exponent; 0.99 is the usual web-like skew."""
-
-
-def _keys_kind(value: object) -> str:
-    return "zipf" if isinstance(value, dict | Zipf) else "name"
-
-
-KeyChoice = Annotated[
-    Annotated[Literal["uniform", "sequential"], Tag("name")] | Annotated[Zipf, Tag("zipf")],
-    Discriminator(_keys_kind),
-]
-
-Weight = Annotated[Real, Field(ge=0)]
-
-
-class Mix(Part):
-    """How often each operation comes, relative to the others."""
-
-    get: Weight = 0.0
-    """Read an object of the base key space, and verify every byte."""
-    put: Weight = 0.0
-    """Overwrite an object of the base key space, or create one to be deleted later."""
-    head: Weight = 0.0
-    """Ask for an object's metadata."""
-    delete: Weight = 0.0
-    """Delete an object that a put of this campaign created: cannot outweigh `put`."""
-    listing: Weight = Field(default=0.0, alias="list")
-    """List keys under the run's prefix."""
-    multipart: Weight = 0.0
-    """A whole multipart upload counts as one operation."""
-
-    def by_op(self) -> dict[str, float]:
-        """The operations that come at all, in the engine's names, with their weights."""
-        weights = {
-            "put": self.put, "get": self.get, "head": self.head,
-            "delete": self.delete, "list": self.listing, "multipart": self.multipart,
-        }  # fmt: skip
-        return {op: weight for op, weight in weights.items() if weight > 0}
-
-
-class MultipartShape(Part):
-    """The shape of every multipart upload."""
-
-    parts: Whole = Field(default=2, ge=1, le=10_000)
-    """Parts of one upload."""
-    part_size_bytes: ObjectSize = Field(default=PART_SIZE_MIN_BYTES, alias="part_size")
-    """Bytes of each part; S3 wants 5 MiB or more."""
-    objects: Whole = Field(default=8, ge=1, le=OBJECTS_MAX)
-    """Distinct keys, written round and round."""
-
-    @property
-    def object_bytes(self) -> int:
-        """Bytes of one whole object."""
-        return self.parts * self.part_size_bytes
-
-    @property
-    def requests(self) -> int:
-        """HTTP requests of one upload: create, the parts, complete."""
-        return self.parts + 2
-
-
-class ListShape(Part):
-    """The shape of every listing."""
-
-    max_keys: Whole = Field(default=100, ge=1, le=1000)
-    """Keys of one answer."""
-
-
 class Workload(Part):
     """What the clients do."""
 
@@ -194,10 +123,21 @@ class Workload(Part):
     size: Sizes
     """Bytes of an object: one number, or `uniform`, `lognormal`, `weighted`."""
     keys: KeyChoice = "uniform"
-    """Which object comes next: `uniform`, `sequential`, or `{zipf: 0.99}`."""
+    """Which object comes next: `uniform`, `sequential` (or `scan`), `churn` (any object that the run created and did
+    not delete), `{zipf: 0.99}`, `{latest: 0.99}`, `{hot_set: {keys: 1%, traffic: 90%, moves_every: 30s}}`."""
     mix: Mix
     """Operations and their weights."""
     multipart: MultipartShape = MultipartShape()
     """The shape of multipart uploads, where the mix has any."""
     listing: ListShape = Field(default=ListShape(), alias="list")
     """The shape of listings, where the mix has any."""
+    range_bytes: ObjectSize = Field(default=65_536, alias="range_size", ge=1)
+    """Bytes that a `get_range` asks for."""
+    multi_delete_keys: Whole = Field(default=100, ge=1, le=1000)
+    """Keys of one `multi_delete`."""
+    retention_s: Seconds = Field(default=60.0, alias="retention", ge=1, le=86_400)
+    """How long `put_retention` locks an object."""
+    connections: Connections = Connections()
+    """How connections are used, unless a phase says otherwise."""
+    slow: Slow | None = None
+    """Clients that are slow on purpose, unless a phase says otherwise."""

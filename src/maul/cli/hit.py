@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from maul.campaign.model_mix import OpName
 from maul.cli import screen
 from maul.cli.live import Screen
 from maul.conduct.hit import HitResult, run_hit
@@ -15,7 +16,6 @@ from maul.core.errors import CampaignError, ExitCode
 from maul.core.summary import Percentiles
 from maul.core.units import parse_duration, parse_rate, parse_size, show_size
 from maul.plan import Hit
-from maul.plan.engine_plan import OpName
 from maul.s3.credentials import Credentials, load_credentials
 
 _EXAMPLE_CHARS_MAX = 120

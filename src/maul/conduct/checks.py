@@ -22,6 +22,7 @@ from maul.insight.latency import percentile_ms
 from maul.plan import ObjectivePlan, Plan
 from maul.plan.search import Judged, Why
 from maul.verify import audit, reads
+from maul.verify.conditions import CONDITIONAL, ConditionsSummary
 
 OPERATIONS_MIN = 50
 """Fewer operations than this decide nothing about an objective."""
@@ -38,6 +39,7 @@ class Facts:
     limits: Sequence[AxisLimit]
     audit: AuditSummary | None
     reads: reads.ReadsSummary | None
+    conditions: ConditionsSummary
     faults: Sequence[FaultSummary]
     generator: GeneratorSummary | None
     cleaned: Mapping[str, Any] | None
@@ -59,7 +61,8 @@ def objectives(facts: Facts) -> list[Check]:
 def _objective(objective: ObjectivePlan, phase: PhaseSummary | None, book: LatencyBook, name: str) -> Check:
     if phase is None:
         return Check(name=objective.name, verdict=Verdict.UNKNOWN, says=f"phase {name} did not run", phase=name)
-    select = Select(phase=name, op=Op[objective.op.upper()] if objective.op is not None else None)
+    op = Op[objective.op.upper()] if objective.op is not None else None
+    select = Select(phase=name, op=op, tenant=objective.tenant)
     counts = book.counts(select)
     offered, bad = sum(counts.values()), sum(counts.values()) - counts[Outcome.OK]
     if offered < OPERATIONS_MIN:
@@ -135,6 +138,15 @@ def reads_true(facts: Facts) -> list[Check]:
     return [found.model_copy(update={"name": "reads-true"})]
 
 
+def conditions_kept(facts: Facts) -> list[Check]:
+    """Did the target heed every condition (If-Match, If-None-Match)?"""
+    names = {op.name.lower() for op in CONDITIONAL}
+    passes = [one for phase in facts.plan.phases for one in phase.passes]
+    if not any(entry.op in names for one in passes for entry in one.engine.mix):
+        return []
+    return [facts.conditions.check().model_copy(update={"name": "conditions-kept"})]
+
+
 def faults_proven(facts: Facts) -> list[Check]:
     """Did every fault that was asked for really take effect?"""
     if not facts.plan.faults:
@@ -193,6 +205,7 @@ CHECKS: dict[str, Callable[[Facts], list[Check]]] = {
     "limit": limit,
     "durability": durability,
     "reads-true": reads_true,
+    "conditions-kept": conditions_kept,
     "faults-proven": faults_proven,
     "healed": healed,
     "generator-honest": generator_honest,

@@ -21,10 +21,11 @@ from maul.conduct.prepare import door_of, place_on_paper, planned_on
 from maul.conduct.progress import Progress
 from maul.conduct.recorded import LastWords, Text
 from maul.conduct.removal import prove_gone
+from maul.conduct.replay import read_traces
 from maul.conduct.senses import health_asker, sensing
 from maul.conduct.stage import GeneratorMaker, Stage
 from maul.conduct.stop import StopSwitch
-from maul.conduct.target import OpenTarget, asked_of, open_target, permit, take_back_bucket
+from maul.conduct.target import OpenTarget, asked_of, open_target, permit, take_back_buckets
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import ExitCode, InternalError, MaulError
 from maul.core.event import Edge, EventKind
@@ -87,7 +88,8 @@ def beat(
     campaign = campaigns.load(order.campaign)
     run_id = new_run_id(clock.now_ns())
     # mistakes, before anything is started
-    planned_on(campaign, place_on_paper(campaign, order.site), run_id, clock, order.limit)
+    traces = read_traces(campaign, order.runs_root)
+    planned_on(campaign, place_on_paper(campaign, order.site), run_id, order.limit, traces)
     stage: Stage | None = None
     with contextlib.closing(progress), StopSwitch() as stop:
         try:
@@ -95,10 +97,10 @@ def beat(
                 _deadman(run_id) as deadman,
                 _place(campaign, order.site, run_id, deadman, progress) as place,
             ):
-                plan = planned_on(campaign, place.site, run_id, clock, order.limit)
+                plan = planned_on(campaign, place.site, run_id, order.limit, traces)
                 door = door_of(plan)
                 permit(door.endpoints, asked_of(place.site))
-                target = open_target(door, plan.prefix, progress.step)
+                target = open_target(door, progress.step)
                 stop.run_began()
                 with _record(order.runs_root, campaign, plan, place, target) as writer:
                     stage = Stage(
@@ -114,6 +116,7 @@ def beat(
                         answers=health_asker(place.site),
                         make_generator=make_generator,
                         began_ns=clock.now_ns(),
+                        traces=traces,
                     )
                     _perform(stage, stays=place.logs is None)
         except MaulError as error:
@@ -167,8 +170,7 @@ def _place(
 def _record(
     runs_root: Path, campaign: "campaigns.Campaign", plan: Plan, place: _Place, target: OpenTarget
 ) -> Iterator[RunWriter]:
-    credentials = target.door.credentials
-    secrets = [credentials.secret_key] if credentials is not None else []
+    secrets = [one.credentials.secret_key for one in target.door.accounts if one.credentials is not None]
     with contextlib.ExitStack() as stack:
         try:
             writer = stack.enter_context(RunWriter.create(runs_root, plan.run_id, secrets=secrets))
@@ -176,7 +178,7 @@ def _record(
             writer.write_text(Text.SITE, place.text)
             writer.write_text(Text.PLAN, to_json(plan))
         except MaulError:
-            take_back_bucket(target)
+            take_back_buckets(target)
             raise
         try:
             yield writer

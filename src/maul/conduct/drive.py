@@ -217,7 +217,7 @@ class _Look:
             offered_per_s=(status["offered"] - self._offered) / interval_s,
             done_per_s=(status["completed"] - self._completed) / interval_s,
             p99_ms=p99_ms,
-            errors=status["fail"] + status["unknown"],
+            errors=status["fail"] + status["unknown"] - status["errors"].get("GIVEN_UP", 0),
             dropped=status["dropped"],
             in_flight=status["in_flight"],
             status=status,

@@ -11,7 +11,7 @@ from maul.conduct.drive import Drive, Driven, Driver
 from maul.conduct.progress import Progress
 from maul.conduct.stage import GeneratorMaker
 from maul.conduct.stop import StopSwitch
-from maul.conduct.target import Door, OpenTarget, open_endpoints, open_target, permit
+from maul.conduct.target import Account, Door, OpenTarget, open_endpoints, open_target
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import MaulError, TargetError
 from maul.core.histogram import Histogram, LatencyKind, LatencyRow
@@ -141,11 +141,15 @@ class _Runner:
                 rows.extend(drained.latency)
 
         self.progress.step(f"{name}: {engine.mix[0].op} {self.plan.endpoint.url}")
-        generator = self.make_generator(with_secrets(engine, self.target.door.credentials, self.target.ca_pems))
+        generator = self.make_generator(self._told(engine))
         driver = Driver(None, self.clock, self.stop, self.progress)
         seconds = engine.limits.seconds if name != "hit" else _seconds(engine)
         drive = Drive(phase=name, duration_s=seconds, patience_s=engine.limits.seconds, heard=heard)
         return driver.run(generator, drive)
+
+    def _told(self, engine: EnginePlan) -> dict[str, Any]:
+        account = self.target.door.accounts[0]
+        return with_secrets(engine, account.credentials, self.target.ca_pems, self.target.addresses)
 
     def clean_up(self) -> int:
         """How many objects may be left. Also after Ctrl-C: a hit leaves nothing behind unless it is told twice."""
@@ -165,7 +169,7 @@ class _Runner:
         client = self.target.client(self.plan.endpoint.name)
         try:
             abort_uploads(client, self.plan.bucket, self.plan.prefix)
-            if self.target.bucket is not None and self.target.bucket.created:
+            if self.target.made(self.plan.bucket):
                 remove_bucket(client, self.plan.bucket)
         except MaulError as error:
             self.progress.step(f"clean-up: {error.what}")
@@ -178,11 +182,10 @@ def _opened(plan: HitPlan, request: Hit, credentials: Credentials | None, progre
         Path(plan.endpoint.ca) if plan.endpoint.ca else None,
         plan.endpoint.server_name,
     )
-    door = Door([endpoint], plan.bucket, request.region, credentials)
-    permit(door.endpoints)
+    door = Door([endpoint], request.region, [Account(plan.bucket, plan.prefix, credentials)])
     if request.key is not None:
         return open_endpoints(door, progress.step)
-    return open_target(door, plan.prefix, progress.step)
+    return open_target(door, progress.step)
 
 
 def _untimely(driven: Driven) -> str:

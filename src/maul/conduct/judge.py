@@ -51,6 +51,7 @@ from maul.insight.phases import final_statuses, last_known_ns
 from maul.plan import Plan
 from maul.record import RunReader
 from maul.verify import audit, reads
+from maul.verify.conditions import conditions
 from maul.verify.ledger import Ledger
 
 
@@ -74,7 +75,7 @@ def judge(run: RunReader) -> Summary:
     statuses = final_statuses(tables.events)
     capacity = _capacity(tables)
     errors = _errors(tables)
-    phases = phase_summaries(tables.events, tables.book, tables.operations, statuses)
+    phases = phase_summaries(tables.events, tables.book, tables.operations, statuses, plan.tenant_names)
     void = _void_phases(tables, phases, errors)
     phases = [phase.model_copy(update={"void": void.get(phase.name, [])}) for phase in phases]
     words = last_words_of(run)
@@ -90,6 +91,7 @@ def judge(run: RunReader) -> Summary:
         audit=_audit(tables, run, records_lost),
         # what ended untimely may miss writes that others have read
         reads=_reads(tables, faults, records_lost or int(end.ending in (Ending.KILLED, Ending.FAILED))),
+        conditions=conditions(operations_of_kinds(plan, tables.operations, WRITING_KINDS)),
         faults=faults,
         generator=generator_summary(
             statuses,
@@ -122,7 +124,11 @@ def judge(run: RunReader) -> Summary:
         capacity=capacity,
         limits=list(facts.limits),
         errors=errors,
-        exhibits=exhibits_of(run.exhibits(), plan.prefix, {phase.name: phase.endpoints for phase in plan.phases}),
+        exhibits=exhibits_of(
+            run.exhibits(),
+            [tenant.prefix for tenant in plan.tenants],
+            {phase.name: phase.endpoints for phase in plan.phases},
+        ),
         audit=facts.audit,
         faults=facts.faults,
         generator=facts.generator,
@@ -142,6 +148,7 @@ def _capacity(tables: Tables) -> Capacity | None:
             latency_below_ms=objective.latency_below_ms,
             errors_below=objective.errors_below,
             op=objective.op,
+            tenant=objective.tenant,
         )
         for objective in tables.plan.objectives
         if any(phase.levels for phase in tables.plan.phases if phase.name in objective.phases)
@@ -159,34 +166,48 @@ def _void_phases(tables: Tables, phases: Sequence[PhaseSummary], errors: Sequenc
 
 def _audit(tables: Tables, run: RunReader, records_lost: int) -> AuditSummary | None:
     phase = next((phase for phase in tables.plan.phases if phase.kind == "audit"), None)
-    seen = operations_of_kinds(tables.plan, tables.operations, {"audit"})
-    if phase is None or not len(seen):
+    if phase is None:
         return None
-    ledger = Ledger.from_operations(operations_of_kinds(tables.plan, tables.operations, WRITING_KINDS))
-    listings = parse_listings(run.text(Text.LISTINGS)) if run.has(Text.LISTINGS) else ()
-    return audit.judge(
-        ledger,
-        seen,
-        list(phase.endpoints),
-        tables.plan.prefix,
-        listings,
-        strong=tables.plan.consistency == "strong",
-        records_lost=records_lost,
-    )
+    listings = parse_listings(run.text(Text.LISTINGS)) if run.has(Text.LISTINGS) else []
+    parts: list[AuditSummary] = []
+    for index, tenant in enumerate(tables.plan.tenants):
+        seen = operations_of_kinds(tables.plan, tables.operations, {"audit"}, index)
+        written = operations_of_kinds(tables.plan, tables.operations, WRITING_KINDS, index)
+        if not len(seen):
+            continue
+        parts.append(
+            audit.judge(
+                Ledger.from_operations(written),
+                seen,
+                list(phase.endpoints),
+                tenant.prefix,
+                [listing for listing in listings if listing.tenant == index],
+                strong=tables.plan.consistency == "strong",
+                records_lost=records_lost,
+            )
+        )
+    if not parts:
+        return None
+    return audit.together(parts, tables.plan.tenant_names)
 
 
 def _reads(tables: Tables, faults: Sequence[FaultSummary], records_lost: int) -> reads.ReadsSummary | None:
-    operations = operations_of_kinds(tables.plan, tables.operations, WRITING_KINDS)
-    if not len(operations):
-        return None
-    endpoints = next(phase.endpoints for phase in tables.plan.phases if phase.kind != "audit")
-    return reads.stale_reads(
-        operations,
-        list(endpoints),
-        tables.plan.prefix,
-        excused_ns=_after_restarts(tables.plan, faults),
-        records_lost=records_lost,
-    )
+    plan = tables.plan
+    endpoints = next(phase.endpoints for phase in plan.phases if phase.kind != "audit")
+    total: reads.ReadsSummary | None = None
+    for index, tenant in enumerate(plan.tenants):
+        operations = operations_of_kinds(plan, tables.operations, WRITING_KINDS, index)
+        if not len(operations):
+            continue
+        part = reads.stale_reads(
+            operations,
+            list(endpoints),
+            tenant.prefix,
+            excused_ns=_after_restarts(plan, faults),
+            records_lost=records_lost,
+        )
+        total = part if total is None else total + part
+    return total
 
 
 def _after_restarts(plan: Plan, faults: Sequence[FaultSummary]) -> list[tuple[int, int]]:

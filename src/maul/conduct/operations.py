@@ -16,10 +16,19 @@ WRITING_KINDS = frozenset({"prepare", "warm-up", "load", "limit"})
 """Phases whose operations make the ledger. Audits read; clean-ups delete what the audit has seen."""
 
 
-def operations_of_kinds(plan: Plan, operations: pa.Table, kinds: Collection[str]) -> OperationArray:
-    """The operations of all phases of these kinds, as one array of OPERATION_DTYPE."""
+def operations_of_kinds(
+    plan: Plan, operations: pa.Table, kinds: Collection[str], tenant: int | None = None
+) -> OperationArray:
+    """The operations of all phases of these kinds, as one array of OPERATION_DTYPE; of one tenant, or of all."""
     names = [phase.name for phase in plan.phases if phase.kind in kinds]
-    table = operations.filter(pc.is_in(operations["phase"], pa.array(names, pa.string())))
+    wanted = pc.is_in(operations["phase"], pa.array(names, pa.string()))
+    if tenant is not None:
+        wanted = pc.and_(wanted, pc.equal(operations["tenant"], pa.scalar(tenant, pa.uint8())))
+    return as_operations(operations.filter(wanted))
+
+
+def as_operations(table: pa.Table) -> OperationArray:
+    """The rows of a record's operations as an array of OPERATION_DTYPE."""
     array: OperationArray = np.empty(table.num_rows, OPERATION_DTYPE)
     for field in OPERATION_DTYPE.names or ():
         array[field] = table[field].to_numpy()

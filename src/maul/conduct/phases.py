@@ -1,19 +1,20 @@
 """The phases of a run: each is its passes one after the other, its faults beside them, and what its kind adds."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from maul.conduct.drive import OVERDUE, Drive, Driven, Driver, Watch
+from maul.conduct.drive import OVERDUE, Drive, Driven, Driver, Watch, as_mapping
 from maul.conduct.harm import Harm
+from maul.conduct.replay import rows_of
 from maul.conduct.stage import Stage
 from maul.core.errors import InternalError
 from maul.core.event import Edge, EventKind
 from maul.core.summary import Ending
 from maul.core.units import show_duration
 from maul.guard import Action, EndPhase, Snapshot, WatchState, after_pass, decide, limits_for
-from maul.load import Drained
+from maul.load import Drained, Generator, GeneratorGroup
 from maul.plan import EnginePlan, PassPlan, PhasePlan, Plan, engine_plan_for, with_secrets
 
 
@@ -30,12 +31,12 @@ class Ear(Protocol):
 
 
 def run_passes(stage: Stage, phase: PhasePlan) -> dict[str, Any]:
-    """The passes of a phase, one after the other; the sum of their last statuses."""
+    """The passes of a phase: of a timed one side by side, else one after the other; the sum of their last statuses."""
     total: dict[str, Any] = {}
-    for pass_ in phase.passes:
+    for passes in [phase.passes] if phase.timed else [(pass_,) for pass_ in phase.passes]:
         if stage.stopped:
             break
-        driven = run_pass(stage, phase, pass_)
+        driven = run_together(stage, phase, passes)
         if driven is not None:
             total = added(total, driven.status)
     return total
@@ -61,28 +62,58 @@ def run_phase(
     stage.progress.step(f"{phase.name}: {_result(phase, total)}")
 
 
-def run_pass(
-    stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan | None = None, *, ear: Ear | None = None
+def run_pass(stage: Stage, phase: PhasePlan, pass_: PassPlan, *, ear: Ear | None = None) -> Driven | None:
+    """Run one engine to its end; None when there is nothing to do."""
+    return run_together(stage, phase, (pass_,), ear=ear)
+
+
+def run_together(
+    stage: Stage, phase: PhasePlan, passes: Sequence[PassPlan], *, ear: Ear | None = None
 ) -> Driven | None:
-    """Run one engine to its end; None when there is nothing to do. `engine_plan` replaces the pass's own."""
-    engine_plan = engine_plan or engine_plan_for(stage.plan, phase, pass_, stage.state)
-    if engine_plan is None:
+    """Run the engines of these passes side by side, to their end; None when there is nothing to do."""
+    planned: list[tuple[PassPlan, EnginePlan]] = []
+    for pass_ in passes:
+        engine_plan = engine_plan_for(stage.plan, phase, pass_, stage.state, len(planned))
+        if engine_plan is not None:
+            planned.append((pass_, engine_plan))
+    return run_engines(stage, phase, planned, ear=ear)
+
+
+def run_engines(
+    stage: Stage, phase: PhasePlan, planned: Sequence[tuple[PassPlan, EnginePlan]], *, ear: Ear | None = None
+) -> Driven | None:
+    """Run these engines side by side, to their end. One has its pass's place among the phase's endpoints."""
+    if not planned:
         return None
-    generator = stage.make_generator(with_secrets(engine_plan, stage.target.door.credentials, stage.target.ca_pems))
+    generators = [_generator(stage, phase, pass_, engine_plan) for pass_, engine_plan in planned]
+    passes = [pass_ for pass_, _ in planned]
     drive = Drive(
         phase=phase.name,
-        duration_s=pass_.seconds,
-        patience_s=engine_plan.limits.seconds,
+        duration_s=max(pass_.seconds for pass_ in passes),
+        patience_s=max(engine_plan.limits.seconds for _, engine_plan in planned),
         levels=phase.levels,
         run_left_s=_left_after(stage.plan, phase),
-        endpoint_offset=pass_.endpoint_offset,
+        endpoint_offset=passes[0].endpoint_offset,
         heard=ear.heard if ear is not None else None,
     )
     driver = Driver(stage.writer, stage.clock, stage.stop, stage.progress)
-    driven = driver.run(generator, drive, _watch(stage, phase, pass_, ear))
-    stage.state = stage.state.after(pass_, driven.status)
+    together = generators[0] if len(generators) == 1 else GeneratorGroup(generators, stage.clock)
+    driven = driver.run(together, drive, _watch(stage, phase, passes, ear))
+    ended = [driven.status] if len(generators) == 1 else [as_mapping(generator.status()) for generator in generators]
+    stage.state = stage.state.after_all(list(zip(passes, ended, strict=True)))
+    if len(ended) > 1:
+        names = [stage.plan.tenants[pass_.tenant].name for pass_ in passes]
+        driven = Driven({**driven.status, "tenants": dict(zip(names, ended, strict=True))})
     _heed(stage, phase, str(driven.status["stop_reason"]))
     return driven
+
+
+def _generator(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan) -> Generator:
+    target = stage.target
+    account = target.door.accounts[pass_.tenant]
+    plan = with_secrets(engine_plan, account.credentials, target.ca_pems, target.addresses)
+    rows = rows_of(stage.traces, phase.name, pass_.tenant)
+    return stage.make_generator(plan) if rows is None else stage.make_generator(plan, rows)
 
 
 def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +122,8 @@ def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]
         return dict(status)
     merged = dict(status)
     for name, value in total.items():
+        if name == "tenants":
+            continue  # only a phase with one drive has them
         if name == "errors":
             merged[name] = {key: value.get(key, 0) + status[name].get(key, 0) for key in {*value, *status[name]}}
         elif name == "error_examples":
@@ -100,8 +133,8 @@ def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _watch(stage: Stage, phase: PhasePlan, pass_: PassPlan, ear: Ear | None) -> Watch:
-    limits = limits_for(stage.plan, phase, pass_, stage.state, stage.began_ns)
+def _watch(stage: Stage, phase: PhasePlan, passes: Sequence[PassPlan], ear: Ear | None) -> Watch:
+    limits = limits_for(stage.plan, phase, passes, stage.state, stage.began_ns)
     state = WatchState()
 
     def watch(status: Mapping[str, Any]) -> str | None:
@@ -164,7 +197,7 @@ def _intent(phase: PhasePlan) -> str:
 def _result(phase: PhasePlan, status: Mapping[str, Any]) -> str:
     if not status:
         return "nothing was done"
-    bad = status["fail"] + status["unknown"] + status["dropped"]
+    bad = status["fail"] + status["unknown"] + status["dropped"] - status["errors"].get("GIVEN_UP", 0)
     rate = status["ok"] / status["elapsed_s"] if status["elapsed_s"] else 0.0
     missing = status["errors"].get("NO_SUCH_KEY", 0) if phase.kind == "audit" else 0
     gone = f", {missing:,} without an object" if missing else ""  # some were deleted: the ledger knows which

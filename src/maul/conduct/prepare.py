@@ -1,31 +1,38 @@
 """From files and environment to a plan: everything before the target is touched."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from maul import __version__
 from maul import campaign as campaigns
-from maul.conduct.target import Door
-from maul.core.clock import Clock, SystemClock
+from maul.conduct.replay import read_traces
+from maul.conduct.target import Account, Door
+from maul.core.clock import SystemClock
 from maul.core.errors import InternalError
 from maul.core.ids import new_run_id
 from maul.faults.catalogue import FAULTS
 from maul.hosts.machine import this_machine
 from maul.hosts.places import state_directory
 from maul.lab.sketch import sketch_site
-from maul.plan import LimitWish, Overrides, Plan, build
+from maul.plan import LimitWish, Overrides, Plan, Trace, build
+from maul.plan.ground import TraceKey
+from maul.plan.model import CredentialsPlan
+from maul.plan.replays import NO_TRACES
 from maul.record.calibrations import read_calibration
+from maul.record.locate import RUNS_ROOT
 from maul.s3.credentials import Credentials, load_credentials
 from maul.s3.endpoint import Endpoint
+from maul.s3.preflight import BucketWishes
 from maul.site import Site
 from maul.site import load as load_site
 
 
 def planned(campaign: Path | None, site: Path | None, limit: LimitWish | None = None) -> Plan:
     """The plan of a campaign, for looking at: no lab is started, nothing is sent."""
-    clock = SystemClock()
     read = campaigns.load(campaign)
-    return planned_on(read, place_on_paper(read, site), new_run_id(clock.now_ns()), clock, limit)
+    traces = read_traces(read, RUNS_ROOT)
+    return planned_on(read, place_on_paper(read, site), new_run_id(SystemClock().now_ns()), limit, traces)
 
 
 def place_on_paper(campaign: "campaigns.Campaign", site: Path | None) -> Site:
@@ -35,10 +42,13 @@ def place_on_paper(campaign: "campaigns.Campaign", site: Path | None) -> Site:
 
 
 def planned_on(
-    campaign: "campaigns.Campaign", site: Site, run_id: str, clock: Clock, limit: LimitWish | None = None
+    campaign: "campaigns.Campaign",
+    site: Site,
+    run_id: str,
+    limit: LimitWish | None = None,
+    traces: Mapping[TraceKey, Trace] = NO_TRACES,
 ) -> Plan:
     """The plan of a campaign on a site; with `limit`, of the search of its limit."""
-    del clock
     overrides = Overrides(limit=limit)
     return build(
         campaign,
@@ -48,23 +58,31 @@ def planned_on(
         overrides=overrides,
         fault_kinds=FAULTS,
         calibration=read_calibration(state_directory(), this_machine(), __version__),
+        traces=traces,
     )
 
 
 def door_of(plan: Plan) -> Door:
-    """The plan's endpoints and credentials, read now."""
+    """The plan's endpoints and its tenants' credentials, read now."""
     return Door(
         endpoints=[
             Endpoint(one.name, one.url, Path(one.ca) if one.ca else None, one.server_name) for one in plan.endpoints
         ],
-        bucket=plan.bucket,
         region=plan.region,
-        credentials=_credentials(plan),
+        accounts=[
+            Account(
+                bucket=tenant.bucket,
+                prefix=tenant.prefix,
+                credentials=_credentials(tenant.credentials),
+                name=tenant.name,
+                wishes=BucketWishes(versioning=tenant.versioning, object_lock=tenant.object_lock),
+            )
+            for tenant in plan.tenants
+        ],
     )
 
 
-def _credentials(plan: Plan) -> Credentials | None:
-    source = plan.credentials
+def _credentials(source: CredentialsPlan) -> Credentials | None:
     if source.kind == "anonymous":
         return None
     if source.kind == "file":

@@ -13,12 +13,14 @@ from maul.core.summary import FaultSummary
 from maul.hosts.host import Host
 from maul.hosts.journal import UndoJournal
 from maul.load import Generator
-from maul.plan import Plan, RuntimeState
+from maul.plan import Plan, RuntimeState, Trace
+from maul.plan.ground import TraceKey
 from maul.record import RunWriter
 from maul.site import Site
 
 NOTHING: Mapping[str, Any] = {}
-GeneratorMaker = Callable[[dict[str, Any]], Generator]
+GeneratorMaker = Callable[..., Generator]
+"""Of an engine plan, and of a trace where the plan replays one."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Stage:
     answers: Callable[[str], bool]
     make_generator: GeneratorMaker
     began_ns: int
+    traces: Mapping[TraceKey, Trace] = field(default_factory=dict)
+    """What phases replay, by phase and tenant."""
     state: RuntimeState = field(default_factory=RuntimeState)
     harmed: list[FaultSummary] = field(default_factory=list)
     """Every fault that is over: remembered in case that the disk of the record gives up."""

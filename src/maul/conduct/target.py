@@ -12,7 +12,14 @@ from maul.guard.permit import ResolvedTarget, check_targets
 from maul.s3.client import make_client
 from maul.s3.credentials import Credentials
 from maul.s3.endpoint import Endpoint, check_endpoint, resolve
-from maul.s3.preflight import BucketFacts, preflight_bucket, preflight_object, remove_bucket
+from maul.s3.preflight import (
+    NOTHING_SPECIAL,
+    BucketFacts,
+    BucketWishes,
+    preflight_bucket,
+    preflight_object,
+    remove_bucket,
+)
 from maul.site import Site
 
 if TYPE_CHECKING:
@@ -22,36 +29,64 @@ NOTHING_ASKED: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """One tenant at the target: its bucket, what the bucket must be able to do, its keys, its credentials."""
+
+    bucket: str
+    prefix: str
+    credentials: Credentials | None
+    """None: anonymous."""
+    name: str = ""
+    wishes: BucketWishes = NOTHING_SPECIAL
+
+    @property
+    def where(self) -> str:
+        """Bucket, and whose it is where there are several tenants."""
+        return f"bucket {self.bucket}{f' of tenant {self.name}' if self.name else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
-    """What is needed to open a target: endpoints (all that any phase uses), bucket, credentials (None: anonymous)."""
+    """What is needed to open a target: endpoints (all that any phase uses), and an account for each tenant."""
 
     endpoints: Sequence[Endpoint]
-    bucket: str
     region: str
-    credentials: Credentials | None
+    accounts: Sequence[Account]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """A target that passed its preflight. `bucket` is None where only existing objects are hit as they are."""
+    """A target that passed its preflight. `buckets` is empty where only existing objects are hit as they are.
+
+    `addresses`: of each endpoint the address that was permitted and answered; nobody resolves its name again.
+    """
 
     door: Door
-    bucket: BucketFacts | None
+    buckets: Mapping[str, BucketFacts]
     ca_pems: Mapping[str, str] = field(repr=False)
+    addresses: Mapping[str, str]
 
-    def client(self, endpoint: str, timeout_s: float = 10.0) -> "S3Client":
+    def client(self, endpoint: str, tenant: int = 0, timeout_s: float = 10.0) -> "S3Client":
         """A customer's client for one endpoint, by name."""
         chosen = next(one for one in self.door.endpoints if one.name == endpoint)
-        return make_client(chosen, self.door.credentials, self.door.region, timeout_s)
+        credentials = self.door.accounts[tenant].credentials
+        return make_client(chosen, credentials, self.door.region, timeout_s, self.addresses.get(endpoint))
+
+    def made(self, bucket: str) -> bool:
+        """Whether this run made the bucket."""
+        return bucket in self.buckets and self.buckets[bucket].created
 
 
-def permit(endpoints: Sequence[Endpoint], asked: Mapping[str, str] = NOTHING_ASKED) -> None:
+def permit(endpoints: Sequence[Endpoint], asked: Mapping[str, str] = NOTHING_ASKED) -> dict[str, tuple[str, ...]]:
     """Resolve every URL and ask the guard. Nothing is sent to the target. PermitError (exit 4), TargetError.
 
+    Gives the addresses that were checked, by the endpoint's name: connect to these, and do not resolve again.
     `asked`: what is not loaded but only asked, health pages and metrics, by name.
     """
     urls = [(endpoint.name, endpoint.url) for endpoint in endpoints]
-    check_targets([_resolved(name, url) for name, url in [*urls, *asked.items()]])
+    targets = [_resolved(name, url) for name, url in [*urls, *asked.items()]]
+    check_targets(targets)
+    return {target.name: target.addresses for target in targets[: len(urls)]}
 
 
 def asked_of(site: Site) -> dict[str, str]:
@@ -66,35 +101,46 @@ def asked_of(site: Site) -> dict[str, str]:
 
 def open_endpoints(door: Door, on_step: Callable[[str], None]) -> OpenTarget:
     """Permit, connection, certificate; the bucket is not looked at."""
-    permit(door.endpoints)
+    permitted = permit(door.endpoints)
     for endpoint in door.endpoints:
-        facts = check_endpoint(endpoint)
+        facts = check_endpoint(endpoint, permitted[endpoint.name])
         secured = f", {facts.tls_version} {facts.cipher}" if facts.tls_version else ""
         on_step(f"{endpoint.name} answers at {endpoint.url} in {facts.connect_ms + facts.tls_ms:.1f} ms{secured}")
-    return OpenTarget(door, None, {one.name: _pem(one.ca) for one in door.endpoints if one.ca is not None})
+    return OpenTarget(
+        door,
+        {},
+        {one.name: _pem(one.ca) for one in door.endpoints if one.ca is not None},
+        {name: addresses[0] for name, addresses in permitted.items()},
+    )
 
 
-def open_target(door: Door, prefix: str, on_step: Callable[[str], None]) -> OpenTarget:
-    """As `open_endpoints`; then credentials, bucket, and one object under our prefix: written, read, deleted."""
+def open_target(door: Door, on_step: Callable[[str], None]) -> OpenTarget:
+    """As `open_endpoints`; then each tenant's credentials and bucket, and one object: written, read, deleted."""
     opened = open_endpoints(door, on_step)
-    client = opened.client(door.endpoints[0].name)
-    bucket = preflight_bucket(client, door.bucket, create=True)
-    opened = replace(opened, bucket=bucket)
+    first = door.endpoints[0].name
     try:
-        for endpoint in door.endpoints:  # a gateway may know of a new bucket later than another
-            preflight_object(opened.client(endpoint.name), door.bucket, prefix)
+        for tenant, account in enumerate(door.accounts):
+            if account.bucket not in opened.buckets:
+                facts = preflight_bucket(
+                    opened.client(first, tenant), account.bucket, create=True, wishes=account.wishes
+                )
+                opened = replace(opened, buckets={**opened.buckets, account.bucket: facts})
+            for endpoint in door.endpoints:  # a gateway may know of a new bucket later than another
+                preflight_object(opened.client(endpoint.name, tenant), account.bucket, account.prefix)
+            what = "made" if opened.made(account.bucket) else "is there"
+            on_step(f"{account.where} {what}: an object was written, read and deleted")
     except BaseException:  # also Ctrl-C: nothing of ours stays
-        take_back_bucket(opened)
+        take_back_buckets(opened)
         raise
-    on_step(f"bucket {door.bucket} {'made' if bucket.created else 'is there'}: an object was written, read and deleted")
     return opened
 
 
-def take_back_bucket(target: OpenTarget) -> None:
-    """The bucket goes again if we made it and it is empty; for a run that could not begin. Raises nothing of ours."""
-    if target.bucket is not None and target.bucket.created:
-        with contextlib.suppress(MaulError):
-            remove_bucket(target.client(target.door.endpoints[0].name), target.door.bucket)
+def take_back_buckets(target: OpenTarget) -> None:
+    """The buckets that we made go again if they are empty; for a run that could not begin. Raises nothing of ours."""
+    for tenant, account in enumerate(target.door.accounts):
+        if target.made(account.bucket):
+            with contextlib.suppress(MaulError):
+                remove_bucket(target.client(target.door.endpoints[0].name, tenant), account.bucket)
 
 
 def _resolved(name: str, url: str) -> ResolvedTarget:

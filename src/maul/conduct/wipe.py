@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from maul.conduct.prepare import door_of
 from maul.conduct.recorded import plan_of
-from maul.conduct.removal import ledger_names
+from maul.conduct.removal import Sweeper, ledger_names
 from maul.conduct.target import open_endpoints
 from maul.core.errors import CampaignError, MaulError
 from maul.record import RunReader
-from maul.s3.client import list_keys
 from maul.s3.errors import code_of
-from maul.s3.removal import abort_uploads, delete_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +27,28 @@ def wipe(run: RunReader, on_step: Callable[[str], None]) -> Wiped:
     if run.running:
         raise CampaignError("this run is still going", str(run.path), "wait for its end, or end it with Ctrl-C")
     plan = plan_of(run)
-    ours = ledger_names(plan, run)
     door = door_of(plan)
     target = open_endpoints(door, on_step)
-    client = target.client(door.endpoints[0].name)
-    try:
-        found = set(list_keys(client, plan.bucket, plan.prefix).keys)
-    except MaulError as error:
-        if code_of(error.__cause__) != "NoSuchBucket":
-            raise
-        return Wiped(0, 0, 0, f"bucket {plan.bucket} is gone, and with it all that run {plan.run_id} wrote")
-    abort_uploads(client, plan.bucket, plan.prefix)
-    delete_keys(client, plan.bucket, sorted(found & ours))
-    left = {
-        name
-        for endpoint in door.endpoints
-        for name in list_keys(target.client(endpoint.name), plan.bucket, plan.prefix).keys
-    }
-    says = f"{len(found & ours):,} objects of run {plan.run_id} found, {len(left & ours):,} left"
-    if left - ours:
-        says += f"; {len(left - ours):,} under {plan.prefix} are not in the ledger and stay"
-    return Wiped(len(found), len(left & ours), len(left - ours), says)
+    endpoints = [endpoint.name for endpoint in door.endpoints]
+    found = left = strangers = 0
+    gone: list[str] = []
+    for tenant, account in enumerate(plan.tenants):
+        sweeper = Sweeper(plan, target, tenant, endpoints, ledger_names(plan, run, tenant))
+        try:
+            found += len(sweeper.look().keys)
+        except MaulError as error:
+            if code_of(error.__cause__) != "NoSuchBucket":
+                raise
+            gone.append(account.bucket)
+            continue
+        seen = sweeper.until_gone(lambda _round: False)
+        left += len(seen.of(sweeper.ours).keys)
+        strangers += len(seen.keys - sweeper.ours)
+    if len(gone) == len(plan.tenants):
+        bucket = "bucket" if len(set(gone)) == 1 else "buckets"
+        is_gone = f"{bucket} {', '.join(dict.fromkeys(gone))} {'is' if bucket == 'bucket' else 'are'} gone"
+        return Wiped(0, 0, 0, f"{is_gone}, and with it all that run {plan.run_id} wrote")
+    says = f"{found:,} objects of run {plan.run_id} found, {left:,} left"
+    if strangers:
+        says += f"; {strangers:,} under {plan.prefix} are not in the ledger and stay"
+    return Wiped(found, left, strangers, says)

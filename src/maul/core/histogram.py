@@ -28,7 +28,7 @@ class LatencyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LatencyRow:
-    """A histogram of one (second of the due time, operation, outcome, kind), in HdrHistogram V2 encoding.
+    """A histogram of one (second of the due time, operation, outcome, kind, tenant), in HdrHistogram V2 encoding.
 
     Several rows of the same key are parts of one distribution: merge them.
     """
@@ -39,3 +39,4 @@ class LatencyRow:
     kind: LatencyKind
     count: int
     hdr: bytes
+    tenant: int = 0

@@ -68,6 +68,18 @@ class OperationLatency(_Part):
     """Of the service time: connect, tls (both only of new connections), send, wait, body; and first_byte."""
 
 
+class TenantSummary(_Part):
+    """One tenant in one phase."""
+
+    name: str
+    offered: int
+    ok: int
+    fail: int
+    unknown: int
+    dropped: int
+    latency: list[OperationLatency]
+
+
 class PhaseSummary(_Part):
     """One phase in numbers. `offered` = all arrivals due; each is ok, fail, unknown or dropped."""
 
@@ -86,6 +98,10 @@ class PhaseSummary(_Part):
     latency: list[OperationLatency]
     void: list[str] = []
     """Why the phase tells of the generator rather than of the target; rising loads say so level by level."""
+    given_up: int = 0
+    """Uploads that the client gave up on purpose; among none of the counts above."""
+    tenants: list[TenantSummary] = []
+    """Each of them, where there are several."""
 
     @property
     def duration_s(self) -> float:

@@ -1,7 +1,7 @@
 """Watch: the guard's one decision, asked at every tick: from what was seen so far to what to do. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from maul.guard.caps import (
     time_over,
 )
 from maul.guard.steps import StepRule, StepState, gave_way, next_step
-from maul.plan import PassPlan, PhasePlan, Plan, RuntimeState
+from maul.plan import Amount, PassPlan, PhasePlan, Plan, RuntimeState
 
 ERRORS = "error-ratio"
 
@@ -56,6 +56,8 @@ class Snapshot:
     bytes_received: int
     missing: int = 0
     """Of the failures: NO_SUCH_KEY."""
+    given_up: int = 0
+    """Of the failures: given up by ourselves, on purpose."""
     disk_free_bytes: int | None = None
     """None: not known."""
 
@@ -72,7 +74,8 @@ class Snapshot:
             dropped=int(status["dropped"]),
             bytes_sent=int(status["bytes_sent"]),
             bytes_received=int(status["bytes_received"]),
-            missing=_missing(status.get("errors", {})),
+            missing=_count(status.get("errors", {}), ErrorClass.NO_SUCH_KEY),
+            given_up=_count(status.get("errors", {}), ErrorClass.GIVEN_UP),
             disk_free_bytes=disk_free_bytes,
         )
 
@@ -108,9 +111,11 @@ class WatchState:
     told: frozenset[str] = frozenset()
 
 
-def limits_for(plan: Plan, phase: PhasePlan, pass_: PassPlan, before: RuntimeState, run_began_ns: int) -> WatchLimits:
-    """The limits of one pass: the plan's, and what earlier passes used of them."""
-    expected, until = pass_.expected, phase.until
+def limits_for(
+    plan: Plan, phase: PhasePlan, passes: Sequence[PassPlan], before: RuntimeState, run_began_ns: int
+) -> WatchLimits:
+    """The limits of passes that run side by side: the plan's, and what earlier passes used of them."""
+    expected, until = sum((pass_.expected for pass_ in passes), Amount()), phase.until
     return WatchLimits(
         requests=plan.limits.requests,
         bytes=plan.limits.bytes,
@@ -185,13 +190,12 @@ def _stops(window: Window, now: Mark, snapshot: Snapshot, limits: WatchLimits) -
 
 
 def _mark(snapshot: Snapshot, limits: WatchLimits, clock_ns: int) -> Mark:
-    bad = snapshot.fail + snapshot.unknown + snapshot.dropped
+    bad = snapshot.fail + snapshot.unknown + snapshot.dropped - snapshot.given_up
     if not limits.missing_is_error:
         bad -= min(snapshot.missing, snapshot.fail)
     return Mark(clock_ns, snapshot.ok + snapshot.fail + snapshot.unknown + snapshot.dropped, bad)
 
 
-def _missing(errors: Mapping[Any, int]) -> int:
-    """The count of NO_SUCH_KEY, whether classes are given by name or by number."""
-    wanted = {ErrorClass.NO_SUCH_KEY, ErrorClass.NO_SUCH_KEY.name}
-    return sum(int(count) for name, count in errors.items() if name in wanted)
+def _count(errors: Mapping[Any, int], kind: ErrorClass) -> int:
+    """The count of a class, whether classes are given by name or by number."""
+    return sum(int(count) for name, count in errors.items() if name in {kind, kind.name})

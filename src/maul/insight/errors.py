@@ -16,9 +16,11 @@ def error_counts(operations: pa.Table, book: LatencyBook | None = None) -> list[
     """Operations that were not OK by phase, op, outcome and class; the most frequent first.
 
     What the histograms of `book` counted and the operations do not hold (records lost or switched off) has
-    the class `not_recorded`: an error without a name is still an error.
+    the class `not_recorded`: an error without a name is still an error. What the client gave up on purpose is none.
     """
-    bad = operations.filter(pc.not_equal(operations["outcome"], pa.scalar(int(Outcome.OK), pa.uint8())))
+    wrong = pc.not_equal(operations["outcome"], pa.scalar(int(Outcome.OK), pa.uint8()))
+    given_up = pc.equal(operations["error_class"], pa.scalar(int(ErrorClass.GIVEN_UP), pa.uint8()))
+    bad = operations.filter(pc.and_not(wrong, given_up))
     groups = bad.group_by(["phase", "op", "outcome", "error_class"]).aggregate(
         [("due_ns", "count"), ("due_ns", "min"), ("due_ns", "max")]
     )

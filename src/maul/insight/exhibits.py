@@ -17,17 +17,17 @@ PARTS = ("connect", "tls", "send", "wait", "body")
 """Of the service time of an operation of one exchange, in the order in which they happen."""
 
 
-def exhibits_of(table: pa.Table, prefix: str, endpoints: Mapping[str, Sequence[str]]) -> list[Exhibit]:
+def exhibits_of(table: pa.Table, prefixes: Sequence[str], endpoints: Mapping[str, Sequence[str]]) -> list[Exhibit]:
     """From the exhibits of a record: errors by time, then the slowest operations.
 
-    `prefix`: of the run's keys. `endpoints`: names by phase, as operations number them.
+    `prefixes`: of the keys of each tenant. `endpoints`: names by phase, as operations number them.
     """
     rows = sorted(table.to_pylist(), key=lambda row: row["due_ns"])
     errors = [row for row in rows if row["reason"] == ExhibitReason.ERROR]
     slowest = [row for row in rows if row["reason"] == ExhibitReason.SLOWEST]
     slowest.sort(key=lambda row: row["due_ns"] - row["end_ns"])
     chosen = [*_first_of_each(errors), *slowest[:SLOWEST_SHOWN_MAX]]
-    return [_exhibit(row, prefix, endpoints.get(row["phase"], ())) for row in chosen]
+    return [_exhibit(row, prefixes[row["tenant"]], endpoints.get(row["phase"], ())) for row in chosen]
 
 
 def parts_ms(row: Mapping[str, Any]) -> dict[str, float]:

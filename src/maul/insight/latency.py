@@ -1,7 +1,7 @@
 """Histograms of the record, merged exactly. The one way to a percentile."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -32,22 +32,32 @@ class Select:
     op: Op | None = None
     outcomes: frozenset[Outcome] | None = None
     seconds: tuple[int, int] | None = None
+    tenant: int | None = None
 
 
 ALL = Select()
 
 
 class LatencyBook:
-    """All histograms of a run by (phase, second, op, outcome, kind). Decodes a row only when asked for."""
+    """All histograms of a run by (phase, second, op, outcome, kind, tenant). Decodes a row only when asked for.
+
+    Uploads that the client gave up on purpose (ABORTED_PUT) are not among them: they are no arrivals that a customer
+    waits for, and neither errors nor successes of the target.
+    """
 
     def __init__(self, columns: dict[str, Any]) -> None:
         """Use `of` or `of_rows`."""
+        ops, outcomes = np.asarray(columns["op"], np.uint8), np.asarray(columns["outcome"], np.uint8)
+        kept = np.flatnonzero((ops != Op.ABORTED_PUT) | (outcomes != Outcome.FAIL)).tolist()
+        if len(kept) < len(ops):
+            columns = {name: [column[index] for index in kept] for name, column in columns.items()}
         self._second: IntArray = np.asarray(columns["second"], np.int64)
         self._phase = np.asarray(columns["phase"], object)
         self._op = np.asarray(columns["op"], np.uint8)
         self._outcome = np.asarray(columns["outcome"], np.uint8)
         self._kind = np.asarray(columns["kind"], object)
         self._count: IntArray = np.asarray(columns["count"], np.int64)
+        self._tenant = np.asarray(columns["tenant"], np.uint8)
         self._hdr: list[bytes] = columns["hdr"]
 
     @classmethod
@@ -68,6 +78,7 @@ class LatencyBook:
                 "kind": [str(r.kind) for r in held],
                 "count": [r.count for r in held],
                 "hdr": [r.hdr for r in held],
+                "tenant": [r.tenant for r in held],
             }
         )
 
@@ -114,6 +125,8 @@ class LatencyBook:
             mask &= self._phase == select.phase
         if select.op is not None:
             mask &= self._op == select.op
+        if select.tenant is not None:
+            mask &= self._tenant == select.tenant
         if select.outcomes is not None:
             mask &= np.isin(self._outcome, [int(o) for o in select.outcomes])
         if select.seconds is not None:
@@ -137,7 +150,7 @@ class LatencyBook:
 def _waited(select: Select) -> Select:
     if select.outcomes is not None:
         return select
-    return Select(select.phase, select.op, WAITED, select.seconds)
+    return replace(select, outcomes=WAITED)
 
 
 def percentiles(histogram: Histogram) -> Percentiles:

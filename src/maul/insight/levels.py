@@ -1,7 +1,7 @@
 """One step of a rising load in numbers, and whether it kept what was promised."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class Objective:
     latency_below_ms: float | None = None
     errors_below: float | None = None  # ratio of failed, unanswered and dropped arrivals
     op: str | None = None  # "get", "put" …
+    tenant: int | None = None  # all together
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def _why_not(select: Select, arrivals: _Arrivals, shortfall: float | None, given
 
 def _broken(objective: Objective, select: Select, given: LevelInput) -> list[str]:
     op = Op[objective.op.upper()] if objective.op else None
-    narrowed = Select(select.phase, op, None, select.seconds)
+    narrowed = replace(select, op=op, outcomes=None, tenant=objective.tenant)
     arrivals = _arrivals(given, narrowed)
     of = f"of {op.name}" if op is not None else "of all operations"
     if not arrivals.offered:

@@ -156,12 +156,16 @@ def _last_end_ns(script: np.ndarray) -> int:
 
 def latency_rows(operations: np.ndarray) -> list[LatencyRow]:
     """The histograms that an engine would have counted for these operations."""
-    histograms: defaultdict[tuple[int, int, int, LatencyKind], Histogram] = defaultdict(Histogram)
+    histograms: defaultdict[tuple[int, int, int, LatencyKind, int], Histogram] = defaultdict(Histogram)
     for row in operations:
         second = int(row["due_ns"]) // _NS_PER_S
         for kind, value_ns in _timings(row):
-            histograms[second, int(row["op"]), int(row["outcome"]), kind].record(max(0, value_ns))
-    return [LatencyRow(*key, histogram.count, histogram.to_v2()) for key, histogram in histograms.items()]
+            key = second, int(row["op"]), int(row["outcome"]), kind, int(row["tenant"])
+            histograms[key].record(max(0, value_ns))
+    return [
+        LatencyRow(second, op, outcome, kind, histogram.count, histogram.to_v2(), tenant)
+        for (second, op, outcome, kind, tenant), histogram in histograms.items()
+    ]
 
 
 def _timings(row: np.void) -> Iterable[tuple[LatencyKind, int]]:

@@ -28,6 +28,7 @@ class RustGenerator:
         TargetError when an endpoint has no address or its CA file no certificate; InternalError when the plan
         itself is refused, because it was made by maul.
         """
+        self._tenant = int(plan["tenant"])
         try:
             self._engine = Engine(json.dumps(plan), trace)
         except ValueError as error:
@@ -54,7 +55,7 @@ class RustGenerator:
     def drain(self) -> Drained:
         """Take what came since the last call."""
         latency = [
-            LatencyRow(second, op, outcome, LatencyKind(kind), count, hdr)
+            LatencyRow(second, op, outcome, LatencyKind(kind), count, hdr, self._tenant)
             for second, op, outcome, kind, count, hdr in self._engine.take_latency()
         ]
         exhibits = [

@@ -24,6 +24,7 @@ from maul.plan.model import (
     PhasePlan,
     Plan,
     SearchPlan,
+    TenantPlan,
     to_json,
 )
 from maul.plan.runtime import RuntimeState, engine_plan_for
@@ -48,6 +49,7 @@ __all__ = [
     "Plan",
     "RuntimeState",
     "SearchPlan",
+    "TenantPlan",
     "Trace",
     "build",
     "engine_plan_for",

@@ -11,14 +11,15 @@ from maul.campaign import Campaign
 from maul.campaign.cross_checks import cross_problems
 from maul.campaign.model_judgement import AvailabilityObjective, Objective
 from maul.campaign.model_phases import TimedPhase
-from maul.campaign.model_target import EnvironmentCredentials
+from maul.campaign.model_target import Credentials, EnvironmentCredentials, FileCredentials
+from maul.campaign.parties import Party, parties_of
 from maul.campaign.problems import CampaignProblemsError, from_pydantic
 from maul.core.calibration import Calibration
 from maul.core.ids import run_number
 from maul.plan.budget import over_budget
 from maul.plan.ceiling import above_ceiling, ceiling_of
 from maul.plan.costs import mean_cost
-from maul.plan.ground import Ground
+from maul.plan.ground import Ground, TraceKey, apportion
 from maul.plan.harm import fault_plans
 from maul.plan.limiting import (
     LimitWish,
@@ -35,11 +36,14 @@ from maul.plan.model import (
     ObjectivePlan,
     PhasePlan,
     Plan,
+    TenantPlan,
 )
 from maul.plan.notes import limit_notes, notes
 from maul.plan.passes import phase_plans
-from maul.plan.places import endpoint_problems, target_endpoints
+from maul.plan.places import door_problems, endpoint_problems, target_endpoints
+from maul.plan.replays import NO_TRACES, trace_problems
 from maul.plan.shards import Demand, choose_shards
+from maul.plan.trace import Trace
 from maul.site import Site
 
 
@@ -68,60 +72,84 @@ def build(
     overrides: Overrides | None = None,
     fault_kinds: Collection[str] = (),
     calibration: Calibration | None = None,
+    traces: Mapping[TraceKey, Trace] = NO_TRACES,
 ) -> Plan:
     """The plan. Pure. `fault_kinds`: the faults that maul knows, if they are to be checked; `calibration`: of this
-    machine, if there is one: then what its generator cannot make is refused.
+    machine, if there is one: then what its generator cannot make is refused. `traces`: what phases replay, by phase and
+    tenant.
 
     Raises CampaignError with every problem, its line, and the arithmetic where a total exceeds a limit.
     """
     source = campaign.source
+    source = campaign.source
     overrides = overrides or Overrides()
     campaign = _overridden(campaign, overrides)
     searched = overrides.limit is not None
-    problems = [*cross_problems(dict(campaign)), *endpoint_problems(campaign, site)]
+    parties = parties_of(campaign.workload, campaign.requests, campaign.target, campaign.tenants)
+    problems = [
+        *cross_problems(dict(campaign)),
+        *endpoint_problems(campaign, site),
+        *door_problems(campaign, site, parties),
+        *trace_problems(campaign, parties, traces),
+    ]
     if searched and not problems:
         problems = list(limit_problems(campaign))
     if problems:
         raise CampaignProblemsError(problems, source)
-    ground = _ground(campaign, site, run_id, cores, limit_peak(campaign) if searched else None)
-    phases = limit_phases(ground) if searched else phase_plans(ground)
-    faults, fault_problems = ((), ()) if searched else fault_plans(campaign, site, phases, fault_kinds)
+    root = f"maul/{run_id}/"
+    heaviest = [limit_peak(campaign)] if searched else _heaviest(campaign, parties)
+    run = _Run(run_number(run_id), root, _shards(campaign, heaviest, cores), traces)
+    grounds = _grounds(
+        campaign, site, parties, _Run(run_number(run_id), root, _shards(campaign, heaviest, cores), traces)
+    )
+    phases = limit_phases(grounds[0]) if searched else phase_plans(grounds)
+    faults, fault_problems = ((), []) if searched else fault_plans(campaign, site, phases, fault_kinds)
     ceiling = None
-    if calibration is not None:
-        ceiling = ceiling_of(calibration, campaign.workload, ground.endpoints, ground.shards, cores)
-    problems = [*fault_problems, *over_budget(campaign, phases)]
+    if calibration is not None and len(parties) == 1:  # of several tenants each has a load of its own
+        ceiling = ceiling_of(calibration, campaign.workload, grounds[0].endpoints, grounds[0].shards, cores)
+    problems = [*fault_problems, *over_budget(campaign, phases, parties)]
     if not searched:  # a search ends by itself where the generator is the limit
         problems += above_ceiling(campaign, ceiling)
     if problems:
         raise CampaignProblemsError(problems, source)
     used = {name for phase in phases for name in phase.endpoints}
+    first = grounds[0]
+    buckets = ", ".join(dict.fromkeys(party.bucket for party in parties))
     return Plan(
         run_id=run_id,
-        run=ground.run,
+        run=first.run,
         campaign=campaign.name,
         site=site.name,
-        target=", ".join(f"{endpoint.url}/{campaign.target.bucket}" for endpoint in ground.endpoints),
+        target=", ".join(f"{endpoint.url}/{buckets}" for endpoint in first.endpoints),
         seed=campaign.seed,
         cores=cores,
-        shards=ground.shards,
-        bucket=campaign.target.bucket,
-        prefix=ground.prefix,
-        region=ground.region,
-        credentials=_credentials(campaign, site),
-        endpoints=tuple(door for door in ground.doors.values() if door.name in used),
+        shards=sum(ground.shards for ground in grounds),
+        tenants=tuple(_tenant(ground, site) for ground in grounds),
+        prefix=root,
+        region=first.region,
+        endpoints=tuple(door for door in first.doors.values() if door.name in used),
         consistency=site.consistency.profile,
         list_lag_ms=site.consistency.list_lag_ms,
         restart_gap_ms=site.consistency.restart_gap_ms,
         phases=phases,
         faults=faults,
-        objectives=tuple(_limit_objectives(campaign) if searched else map(_objective, campaign.objectives)),
+        objectives=tuple(_limit_objectives(campaign) if searched else _objectives(campaign, parties)),
         checks=_limit_checks(campaign, phases) if searched else tuple(str(check) for check in campaign.checks),
         limits=_limits(campaign),
         expected=sum((phase.expected for phase in phases), Amount()),
         seconds=_seconds(phases),
         ceiling=ceiling,
-        notes=limit_notes(campaign, site, phases) if searched else notes(campaign, site, phases),
+        notes=limit_notes(campaign, site, phases, parties) if searched else notes(campaign, site, phases, parties),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    number: int
+    root: str
+    shards: tuple[int, ...]
+    """Of each party."""
+    traces: Mapping[TraceKey, Trace]
 
 
 def _overridden(campaign: Campaign, overrides: Overrides) -> Campaign:
@@ -158,7 +186,7 @@ def _limit_objectives(campaign: Campaign) -> Iterator[ObjectivePlan]:
     asked = limit_objectives(campaign)
     for objective in campaign.objectives:
         if objective.name in asked:
-            yield _objective(objective).model_copy(update={"phases": asked[objective.name]})
+            yield _objective(objective, ()).model_copy(update={"phases": asked[objective.name]})
 
 
 def _limit_checks(campaign: Campaign, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
@@ -172,10 +200,7 @@ def _given(**wishes: object) -> dict[str, Any]:
     return {key: wish for key, wish in wishes.items() if wish is not None}
 
 
-def _ground(
-    campaign: Campaign, site: Site, run_id: str, cores: int, heaviest: tuple[float, float] | None = None
-) -> Ground:
-    """`heaviest`: (operations, bytes) per second, where it is not that of the campaign's phases."""
+def _grounds(campaign: Campaign, site: Site, parties: Sequence[Party], run: _Run) -> list[Ground]:
     doors: dict[str, EndpointPlan] = {
         endpoint.name: EndpointPlan(
             name=endpoint.name, url=endpoint.url, ca=endpoint.ca, server_name=endpoint.server_name
@@ -184,53 +209,93 @@ def _ground(
     }
     endpoints = target_endpoints(campaign, doors)
     gateways = tuple(doors[endpoint.name] for endpoint in site.gateways())
-    return Ground(
-        campaign=campaign,
-        run=run_number(run_id),
-        prefix=f"maul/{run_id}/",
-        region=campaign.target.region or site.region,
-        shards=_shards(campaign, cores, heaviest or _heaviest(campaign)),
-        endpoints=endpoints,
-        doors=doors,
-        audited=gateways or endpoints,
+    return [
+        Ground(
+            campaign=campaign,
+            party=party,
+            run=run.number,
+            prefix=f"{run.root}{party.name}/" if party.name else run.root,
+            region=campaign.target.region or site.region,
+            shards=shards,
+            endpoints=endpoints,
+            doors=doors,
+            audited=gateways or endpoints,
+            traces=run.traces,
+        )
+        for party, shards in zip(parties, run.shards, strict=True)
+    ]
+
+
+def _heaviest(campaign: Campaign, parties: Sequence[Party]) -> list[tuple[float, float]]:
+    """The heaviest moment of each party: (operations, bytes) per second."""
+    phases = [phase for phase in campaign.phases if isinstance(phase, TimedPhase)]
+    peaks = [max((_peak(phase, party, parties) for phase in phases), default=0.0) for party in parties]
+    return [
+        (peak, max(peak, 1.0) * mean_cost(party.workload.mix.by_op(), party.workload).bytes)
+        for peak, party in zip(peaks, parties, strict=True)
+    ]
+
+
+def _shards(campaign: Campaign, heaviest: Sequence[tuple[float, float]], cores: int) -> tuple[int, ...]:
+    """Of each party: together as many as one load of all of them would get, and at least one each."""
+    peaks, moved = [peak for peak, _ in heaviest], [size for _, size in heaviest]
+    in_flight = min(campaign.load.in_flight, campaign.load.connections)
+    asked = campaign.load.shards
+    demand = Demand(math.fsum(peaks), math.fsum(moved), in_flight)
+    total = choose_shards(demand, cores, None if asked == "auto" else asked)
+    return tuple(apportion(max(total, len(heaviest)), [max(peak, 1e-9) for peak in peaks]))
+
+
+def _peak(phase: TimedPhase, party: Party, parties: Sequence[Party]) -> float:
+    if phase.name in party.rates_per_s:
+        return party.rates_per_s[phase.name]
+    return phase.peak_per_s * party.share / math.fsum(p.share for p in parties if phase.name not in p.rates_per_s)
+
+
+def _tenant(ground: Ground, site: Site) -> TenantPlan:
+    party = ground.party
+    return TenantPlan(
+        name=party.name,
+        bucket=party.bucket,
+        prefix=ground.prefix,
+        credentials=_credentials(party.credentials, ground.campaign, site),
+        versioning=party.versioning,
+        object_lock=party.object_lock,
     )
 
 
-def _heaviest(campaign: Campaign) -> tuple[float, float]:
-    peak = max((phase.peak_per_s for phase in campaign.phases if isinstance(phase, TimedPhase)), default=0.0)
-    weights = campaign.workload.mix.by_op()
-    return peak, max(peak, 1.0) * mean_cost(weights, campaign.workload).bytes
-
-
-def _shards(campaign: Campaign, cores: int, heaviest: tuple[float, float]) -> int:
-    demand = Demand(*heaviest, min(campaign.load.in_flight, campaign.load.connections))
-    asked = campaign.load.shards
-    return choose_shards(demand, cores, None if asked == "auto" else asked)
-
-
-def _credentials(campaign: Campaign, site: Site) -> CredentialsPlan:
-    wanted = campaign.target.credentials
+def _credentials(wanted: Credentials, campaign: Campaign, site: Site) -> CredentialsPlan:
     if isinstance(wanted, EnvironmentCredentials):
         return CredentialsPlan(
             kind="environment", access_key_env=wanted.access_key_env, secret_key_env=wanted.secret_key_env
         )
+    if isinstance(wanted, FileCredentials):
+        beside = campaign.source.beside(wanted.file) if campaign.source else wanted.file
+        return CredentialsPlan(kind="file", file=beside)
     if wanted == "anonymous" or site.credentials is None:
         return CredentialsPlan(kind="anonymous")
     return CredentialsPlan(kind="file", file=site.credentials.file)
 
 
-def _objective(objective: Objective) -> ObjectivePlan:
+def _objectives(campaign: Campaign, parties: Sequence[Party]) -> Iterator[ObjectivePlan]:
+    return (_objective(objective, parties) for objective in campaign.objectives)
+
+
+def _objective(objective: Objective, parties: Sequence[Party]) -> ObjectivePlan:
+    tenant = next((party.index for party in parties if objective.tenant == party.name), None)
     if isinstance(objective, AvailabilityObjective):
         return ObjectivePlan(
             name=objective.name,
             phases=objective.phases,
             op=objective.op,
+            tenant=tenant,
             errors_below=objective.errors_below,
         )
     return ObjectivePlan(
         name=objective.name,
         phases=objective.phases,
         op=objective.op,
+        tenant=tenant,
         percentile=objective.percentile,
         latency_below_ms=round(objective.latency_below_s * 1000, 6),
     )

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from maul.campaign import Campaign
-from maul.campaign.model_phases import TimedPhase
+from maul.campaign.parties import Party
 from maul.campaign.problems import Problem
 from maul.core.units import show_duration, show_size
 from maul.plan.costs import mean_cost
+from maul.plan.engine_plan import ClosedArrivals, Constant, OpenArrivals, Ramp, Sine, TraceArrivals
 from maul.plan.model import PhasePlan
 
 _TERMS_MAX = 12
@@ -51,13 +52,13 @@ _TIME = _Sum(
 )
 
 
-def over_budget(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[Problem]:
+def over_budget(campaign: Campaign, phases: Sequence[PhasePlan], parties: Sequence[Party]) -> Iterator[Problem]:
     """Every limit that the plan would exceed, with the sum."""
     limits = campaign.limits
     yield from _over(_REQUESTS, phases, limits.requests)
     yield from _over(_BYTES, phases, limits.total_bytes)
     yield from _over(_TIME, [phase for phase in phases if phase.timed], limits.duration_s)
-    yield from _bandwidth(campaign)
+    yield from _bandwidth(campaign, phases, parties)
 
 
 def _over(quantity: _Sum, phases: Sequence[PhasePlan], limit: float) -> Iterator[Problem]:
@@ -75,14 +76,34 @@ def _over(quantity: _Sum, phases: Sequence[PhasePlan], limit: float) -> Iterator
     )
 
 
-def _bandwidth(campaign: Campaign) -> Iterator[Problem]:
+def _bandwidth(campaign: Campaign, phases: Sequence[PhasePlan], parties: Sequence[Party]) -> Iterator[Problem]:
+    """At its peak, every tenant with the mean size of its own operations."""
     limit = campaign.limits.bandwidth_bytes_per_s
-    each = mean_cost(campaign.workload.mix.by_op(), campaign.workload).bytes
-    for index, phase in enumerate(campaign.phases):
-        if isinstance(phase, TimedPhase) and phase.peak_per_s * each > limit:
-            yield Problem(
-                ("phases", index),
-                f'"{phase.name}" peaks at {phase.peak_per_s:g}/s × {show_size(each)} an operation = '
-                f"{show_size(phase.peak_per_s * each)}/s, above limits.bandwidth ({show_size(limit)}/s); "
-                "lower the rate or the sizes, or raise the limit",
-            )
+    each = [mean_cost(party.workload.mix.by_op(), party.workload).bytes for party in parties]
+    for index, phase in enumerate(phases):
+        peaks = [peak_per_s(one.engine.arrivals) for one in phase.passes] if phase.timed else []
+        moved = math.fsum(peak * size for peak, size in zip(peaks, each, strict=False))
+        if moved <= limit:
+            continue
+        terms = [
+            f"{peak:g}/s × {show_size(size)} an operation" + (f" of {party.name}" if party.name else "")
+            for peak, size, party in zip(peaks, each, parties, strict=True)
+        ]
+        yield Problem(
+            ("phases", index),
+            f'"{phase.name}" peaks at {" + ".join(terms)} = {show_size(moved)}/s, above limits.bandwidth '
+            f"({show_size(limit)}/s); lower the rate or the sizes, or raise the limit",
+        )
+
+
+def peak_per_s(arrivals: OpenArrivals | ClosedArrivals | TraceArrivals) -> float:
+    """The highest rate that a profile plans; 0 where none does."""
+    if not isinstance(arrivals, OpenArrivals):
+        return 0.0
+    return max(_segment_peak(segment) for segment in arrivals.profile)
+
+
+def _segment_peak(segment: Constant | Ramp | Sine) -> float:
+    if isinstance(segment, Ramp):
+        return max(segment.from_per_s, segment.to_per_s)
+    return segment.rate + (segment.amplitude if isinstance(segment, Sine) else 0.0)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from maul.campaign.model_mix import OpName
 from maul.core.calibration import Family, Scheme
 from maul.plan.engine_plan import (
     ClosedArrivals,
@@ -16,7 +17,6 @@ from maul.plan.engine_plan import (
     Keyspace,
     MixEntry,
     OpenArrivals,
-    OpName,
     Timeouts,
 )
 

@@ -9,15 +9,10 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-OpName = Literal[
-    "put", "get", "head", "delete", "list", "multipart", "get_range", "get_part", "multi_delete", "list_v1",
-    "list_versions", "multipart_abort", "copy", "multipart_copy", "put_if_none_match", "put_if_match", "get_if_match",
-    "get_if_none_match", "get_version", "delete_version", "put_tags", "get_tags", "put_retention", "presigned_get",
-    "presigned_put", "aborted_put", "get_deleted",
-]  # fmt: skip
+from maul.campaign.model_mix import OpName
+from maul.campaign.model_requests import ChecksumName, PayloadMode
+
 RegionName = Literal["base", "ephemeral", "multipart", "copy"]
-PayloadMode = Literal["unsigned", "signed", "chunked", "unsigned-trailer"]
-ChecksumName = Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
 
 class Frozen(BaseModel):
@@ -313,18 +308,22 @@ class Credentials(Protocol):
 
 
 def with_secrets(
-    engine_plan: EnginePlan, credentials: Credentials | None, ca_pems: Mapping[str, str | None]
+    engine_plan: EnginePlan,
+    credentials: Credentials | None,
+    ca_pems: Mapping[str, str | None],
+    addresses: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The engine's own JSON object, secrets included: hand it to the engine and let go of it; never write it down.
 
     `credentials` None sends anonymous requests; `ca_pems` maps endpoint names to PEM text (absent: the system's
-    authorities).
+    authorities); `addresses` maps them to the address that was checked (absent: the engine resolves the host).
     """
     plan: dict[str, Any] = engine_plan.model_dump(mode="json", by_alias=True)
     choice = plan["keyspace"]["choice"]
     plan["keyspace"]["choice"] = {name: value for name, value in choice.items() if value is not None}
     for endpoint in plan["endpoints"]:
         endpoint["ca_pem"] = ca_pems.get(endpoint["name"])
+        endpoint["address"] = (addresses or {}).get(endpoint["name"])
     if credentials is not None:
         plan["s3"]["access_key"], plan["s3"]["secret_key"] = credentials.access_key, credentials.secret_key
     return plan

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from maul.campaign.model_workload import PART_SIZE_MIN_BYTES
+from maul.campaign.model_mix import PART_SIZE_MIN_BYTES, OpName
 from maul.campaign.problems import CampaignProblemsError, Problem
 from maul.campaign.quantities import OBJECTS_MAX, SIZE_MAX_BYTES, BucketName
 from maul.core.ids import run_number
@@ -26,7 +26,6 @@ from maul.plan.engine_plan import (
     MixEntry,
     Multipart,
     OpenArrivals,
-    OpName,
     RegionName,
     Timeouts,
 )

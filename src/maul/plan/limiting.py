@@ -2,21 +2,24 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from maul.campaign import Campaign
 from maul.campaign.model_judgement import Objective
+from maul.campaign.model_mix import OpName
 from maul.campaign.model_phases import AuditPhase, CleanUpPhase, PreparePhase
 from maul.campaign.model_search import AxisName
 from maul.campaign.problems import Problem
 from maul.core.units import show_size
 from maul.plan.costs import Cost, amount, cost_of, mean_cost
 from maul.plan.engine_plan import Connections, Constant, EnginePlan, FixedSizes, KeyChoice, Keyspace, OpenArrivals
-from maul.plan.ground import DRAIN_MARGIN_S, Errand, Ground, derived_seed, engine_keys, engine_plan
+from maul.plan.ground import DRAIN_MARGIN_S, Errand, Ground, derived_seed, engine_plan
 from maul.plan.model import Amount, PassPlan, PhasePlan, SearchPlan
-from maul.plan.passes import Written, audit_plan, clean_up_plan, prepare_plan
+from maul.plan.pacing import whole_portion
+from maul.plan.passes import Scene, Written, audit_plan, clean_up_plan, left_by, prepare_plan
 from maul.plan.search import Goal, rehearse
+from maul.plan.shapes import engine_keys
 
 FROM_PER_S: dict[AxisName, float] = {"requests": 50.0, "bytes": 10.0, "connections": 20.0}  # in operations
 FROM_SHARE = 0.25  # of `to`, where the rate above is too high a beginning
@@ -52,7 +55,7 @@ class _Axis:
 
     name: AxisName
     goal: Goal
-    mix: dict[str, float]
+    mix: dict[OpName, float]
     cost: Cost
     bytes_per_operation: float | None
     """Of body; None where the axis counts something else."""
@@ -68,19 +71,19 @@ def limit_phases(ground: Ground) -> tuple[PhasePlan, ...]:
     campaign = ground.campaign
     axes = _axes(campaign)
     fill = _first(campaign, PreparePhase) or PreparePhase(name="fill", kind="prepare", concurrency=_concurrency(ground))
-    plans = [prepare_plan(ground, fill)]
+    plans = [prepare_plan((Scene(ground, Written()),), fill)]
     large = next((axis for axis in axes if axis.name == "bytes"), None)
     if large is not None:
         plans.append(_fill_large(ground, fill.concurrency))
     searches = [_search(ground, axis) for axis in axes]
-    written = _written(ground, searches)
+    scene = Scene(ground, _written(ground, searches))
     audit = _first(campaign, AuditPhase)
     tidy = _first(campaign, CleanUpPhase) or CleanUpPhase(
         name="clean-up", kind="clean-up", concurrency=_concurrency(ground)
     )
-    after = [clean_up_plan(ground, tidy, written)]
+    after = [clean_up_plan((scene,), tidy)]
     if audit is not None:
-        after.insert(0, audit_plan(ground, audit, written))
+        after.insert(0, audit_plan((scene,), audit))
     if large is not None:
         after = [_with_large(ground, phase) for phase in after]
     return (*plans, *searches, *after)
@@ -93,6 +96,11 @@ def limit_problems(campaign: Campaign) -> Iterator[Problem]:
             ("objectives",),
             "there is no objective, and a limit is the highest rate that still meets them; "
             "add one, such as {name: quick, phases: [...], percentile: 99, latency_below: 250ms}",
+        )
+        return
+    if campaign.tenants:
+        yield Problem(
+            ("tenants",), "a search loads the target as one customer; leave tenants out, or search for each alone"
         )
         return
     for axis in _axes(campaign):
@@ -175,13 +183,13 @@ def _axis(campaign: Campaign, name: AxisName) -> _Axis:
     return _Axis(name, goal, mix, cost, float(size) if name == "bytes" else None, _decide(campaign, name, mix))
 
 
-def _mix(campaign: Campaign, name: AxisName) -> dict[str, float]:
+def _mix(campaign: Campaign, name: AxisName) -> dict[OpName, float]:
     if name == "requests":
         return campaign.workload.mix.by_op()
     return campaign.limit.bytes.mix.by_op() if name == "bytes" else {"head": 1.0}
 
 
-def _decide(campaign: Campaign, axis: AxisName, mix: dict[str, float]) -> tuple[str, ...]:
+def _decide(campaign: Campaign, axis: AxisName, mix: dict[OpName, float]) -> tuple[str, ...]:
     named: tuple[str, ...] = getattr(campaign.limit, axis).objectives
 
     def fits(objective: Objective) -> bool:
@@ -238,7 +246,7 @@ def _search(ground: Ground, axis: _Axis) -> PhasePlan:
     large = axis.name == "bytes"
     keyspace = _large_keys(ground) if large else Keyspace(objects=workload.objects, choice=engine_keys(workload))
     first = OpenArrivals(profile=(Constant(rate=axis.goal.from_per_s, seconds=axis.goal.trial_s),))
-    engine = engine_plan(ground, Errand(axis.phase, ground.endpoints, keyspace, axis.mix, first))
+    engine = engine_plan(ground, Errand(axis.phase, ground.endpoints, keyspace, axis.mix, first, whole_portion(ground)))
     if large:
         engine = _with_large_sizes(ground, engine)
     if axis.name == "connections":
@@ -281,7 +289,7 @@ def _with_large_sizes(ground: Ground, engine: EnginePlan) -> EnginePlan:
 
 def _fill_large(ground: Ground, concurrency: int) -> PhasePlan:
     phase = PreparePhase(name="limit-bytes-fill", kind="prepare", concurrency=concurrency)
-    return _as_large(ground, prepare_plan(ground, phase))
+    return _as_large(ground, prepare_plan((Scene(ground, Written()),), phase))
 
 
 def _as_large(ground: Ground, plan: PhasePlan) -> PhasePlan:
@@ -327,15 +335,12 @@ def _seconds(passes: Sequence[PassPlan]) -> float:
 
 def _written(ground: Ground, searches: Sequence[PhasePlan]) -> Written:
     """What the searches leave at most, beside the large objects."""
-    written = Written(base=ground.workload.objects)
+    mix = ground.workload.mix.by_op()
+    multipart = ground.workload.multipart.objects if "get_part" in mix else 0
+    written = Written(base=ground.workload.objects, multipart=multipart)
     for phase in searches:
         weights = {entry.op: entry.weight for entry in phase.passes[0].engine.mix}
-        deletes = phase.expected.operations * weights.get("delete", 0.0) / math.fsum(weights.values())
-        written = replace(
-            written,
-            ephemeral=written.ephemeral + math.ceil(2 * deletes),
-            multipart=ground.workload.multipart.objects if "multipart" in weights else written.multipart,
-        )
+        written = left_by(ground.workload, weights, phase.expected.operations, written)
     return written
 
 

@@ -5,8 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from maul.campaign.model_mix import OpName
 from maul.campaign.model_search import AxisName
-from maul.plan.engine_plan import EnginePlan, Frozen, OpName, RegionName
+from maul.plan.engine_plan import EnginePlan, Frozen, RegionName
 from maul.plan.search import Goal
 
 # What may differ between two runs of the same plan: who ran it, where this machine keeps its files, what it can do.
@@ -29,6 +30,20 @@ class CredentialsPlan(Frozen):
     file: str | None = None
     access_key_env: str | None = None
     secret_key_env: str | None = None
+
+
+class TenantPlan(Frozen):
+    """One customer of the target: its bucket, its keys, its credentials. The only one has no name."""
+
+    name: str
+    bucket: str
+    prefix: str
+    """What all of its keys begin with."""
+    credentials: CredentialsPlan
+    versioning: bool = False
+    """The bucket must keep versions."""
+    object_lock: bool = False
+    """The bucket must be able to lock versions."""
 
 
 class LevelPlan(Frozen):
@@ -97,7 +112,8 @@ class Amount(Frozen):
 
 
 class PassPlan(Frozen):
-    """One engine instance. Most phases have one; an audit has one per region and endpoint, a clean-up one per region.
+    """One engine instance. Most phases have one for each tenant; an audit has one per tenant, region and endpoint, a
+    clean-up one per tenant and region.
 
     `engine` is a template: epoch, first ephemeral key and remaining ceilings are set by `engine_plan_for`.
     `endpoint_offset` is the place of the engine's first endpoint in the phase's `endpoints`: whoever records the
@@ -106,15 +122,23 @@ class PassPlan(Frozen):
 
     label: str
     region: RegionName
+    tenant: int = 0
+    """Index into the plan's tenants."""
     endpoint_offset: int = 0
     expected: Amount
     seconds: float
     """Planned length of a timed pass; an estimate of the others."""
+    ephemeral_end: int = 0
+    """The first ephemeral index behind those that a trace names."""
+    requests_part: float = 1.0
+    """Its part of the requests that the run has left, where passes run side by side."""
+    bytes_part: float = 1.0
+    """Its part of the bytes that the run has left."""
     engine: EnginePlan
 
 
 class PhasePlan(Frozen):
-    """One phase: its passes one after the other."""
+    """One phase. The passes of a timed one run side by side, one for each tenant; others one after the other."""
 
     name: str
     kind: Literal["prepare", "warm-up", "load", "limit", "audit", "clean-up"]
@@ -152,6 +176,8 @@ class ObjectivePlan(Frozen):
     name: str
     phases: tuple[str, ...]
     op: OpName | None
+    tenant: int | None = None
+    """Index into the plan's tenants; None: all together."""
     errors_below: float | None = None
     percentile: float | None = None
     latency_below_ms: float | None = None
@@ -187,7 +213,7 @@ class CeilingPlan(Frozen):
 class Plan(Frozen):
     """What every generator will send, when, under which ceilings; what is hurt; what is asked."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     run_id: str
     run: int
     """The run's 64-bit number, in every block of every body."""
@@ -198,10 +224,12 @@ class Plan(Frozen):
     seed: int
     cores: int
     shards: int
-    bucket: str
+    """Of all tenants together."""
+    tenants: tuple[TenantPlan, ...]
+    """At least one."""
     prefix: str
+    """What every key of the run begins with."""
     region: str
-    credentials: CredentialsPlan
     endpoints: tuple[EndpointPlan, ...]
     """Every endpoint that any phase uses."""
     consistency: Literal["strong", "lww", "eventual"]
@@ -233,6 +261,11 @@ class Plan(Frozen):
     def endpoint(self, name: str) -> EndpointPlan:
         """The endpoint of that name; KeyError."""
         return {endpoint.name: endpoint for endpoint in self.endpoints}[name]
+
+    @property
+    def tenant_names(self) -> tuple[str, ...]:
+        """The names of the tenants; empty when there is only the one without a name."""
+        return tuple(tenant.name for tenant in self.tenants if tenant.name)
 
     def faults_of(self, phase: str) -> tuple[FaultPlan, ...]:
         """The faults of a phase, in the order of the campaign."""

@@ -4,27 +4,32 @@ import math
 from collections.abc import Iterator, Sequence
 
 from maul.campaign import Campaign
-from maul.core.units import show_duration
+from maul.campaign.model_workload import mean_size_bytes
+from maul.campaign.parties import Party
+from maul.core.units import show_duration, show_size
 from maul.plan.model import PhasePlan
 from maul.site import Site
 
 
-def notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
+def notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan], parties: Sequence[Party]) -> tuple[str, ...]:
     """One sentence each."""
     return (
         *_absent_phases(campaign, phases),
         *_capacity(campaign, phases),
         *_duration(campaign, phases),
-        *_place(campaign, site, phases),
+        *_place(site, phases, parties),
+        *_shapes(parties),
     )
 
 
-def limit_notes(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> tuple[str, ...]:
+def limit_notes(
+    campaign: Campaign, site: Site, phases: Sequence[PhasePlan], parties: Sequence[Party]
+) -> tuple[str, ...]:
     """As above, where the phases are a search of the campaign's limit."""
     left_out = ["maul limit hurts nothing: the campaign's faults are left out"] if campaign.faults else []
     if not any(phase.kind == "audit" for phase in phases):
         left_out.append("the campaign has no audit phase: what was written during the search is not read back")
-    return (*left_out, *_duration(campaign, phases), *_place(campaign, site, phases))
+    return (*left_out, *_duration(campaign, phases), *_place(site, phases, parties))
 
 
 def _absent_phases(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[str]:
@@ -56,10 +61,21 @@ def _duration(campaign: Campaign, phases: Sequence[PhasePlan]) -> Iterator[str]:
         )
 
 
-def _place(campaign: Campaign, site: Site, phases: Sequence[PhasePlan]) -> Iterator[str]:
+def _place(site: Site, phases: Sequence[PhasePlan], parties: Sequence[Party]) -> Iterator[str]:
     audits = [phase for phase in phases if phase.kind == "audit"]
     balanced = {endpoint.name for endpoint in site.endpoints if endpoint.kind == "balancer"}
     if any(set(phase.endpoints) <= balanced for phase in audits):
         yield "the audit reads through a balancer only: gateways that disagree may not be told apart"
-    if site.credentials is None and campaign.target.credentials == "site":
+    if site.credentials is None and any(party.credentials == "site" for party in parties):
         yield f"site {site.name} names no credentials: requests are anonymous"
+
+
+def _shapes(parties: Sequence[Party]) -> Iterator[str]:
+    for party in parties:
+        workload = party.workload
+        mean = mean_size_bytes(workload.size)
+        if "get_range" in workload.mix.by_op() and workload.range_bytes >= mean:
+            yield (
+                f"a range of {show_size(workload.range_bytes)} is the whole of an average object "
+                f"({show_size(mean)}): get_range reads little else than get"
+            )

@@ -1,8 +1,8 @@
 """What later passes depend on and only the run can tell: epochs, ephemeral keys, what is left of the ceilings."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from maul.core.errors import InternalError
@@ -21,46 +21,66 @@ class RuntimeState:
     """What happened so far. Begin with `RuntimeState()`; after every engine: `state = state.after(pass_, status)`."""
 
     epochs_used: int = 0
-    ephemeral_next: int = 0
+    ephemeral_next: Mapping[int, int] = field(default_factory=dict)
+    """By tenant: the first ephemeral index that nobody used; 0 where there is none."""
     requests_used: int = 0
     bytes_used: int = 0
     seconds_used: float = 0.0
 
     def after(self, pass_: PassPlan, status: Mapping[str, Any]) -> "RuntimeState":
         """The state after an engine ended with this last `status`."""
-        expected = pass_.expected
-        per_operation = expected.requests / expected.operations if expected.operations else 1.0
+        return self.after_all([(pass_, status)])
+
+    def after_all(self, ended: Sequence[tuple[PassPlan, Mapping[str, Any]]]) -> "RuntimeState":
+        """The state after engines that ran side by side: what they used adds up, the time is that of the longest."""
+        ephemeral = dict(self.ephemeral_next)
+        for pass_, status in ended:
+            ephemeral[pass_.tenant] = max(
+                ephemeral.get(pass_.tenant, 0), int(status["ephemeral_next"]), pass_.ephemeral_end
+            )
         return RuntimeState(
-            epochs_used=self.epochs_used + 1,
-            ephemeral_next=max(self.ephemeral_next, int(status["ephemeral_next"])),
-            requests_used=self.requests_used + math.ceil(int(status["started"]) * per_operation),
-            bytes_used=self.bytes_used + int(status["bytes_sent"]) + int(status["bytes_received"]),
-            seconds_used=self.seconds_used + float(status["elapsed_s"]),
+            epochs_used=self.epochs_used + len(ended),
+            ephemeral_next=ephemeral,
+            requests_used=self.requests_used + sum(_requests(pass_, status) for pass_, status in ended),
+            bytes_used=self.bytes_used
+            + sum(int(status["bytes_sent"]) + int(status["bytes_received"]) for _, status in ended),
+            seconds_used=self.seconds_used + max(float(status["elapsed_s"]) for _, status in ended),
         )
 
 
-def engine_plan_for(plan: Plan, phase: PhasePlan, pass_: PassPlan, state: RuntimeState) -> EnginePlan | None:
+def _requests(pass_: PassPlan, status: Mapping[str, Any]) -> int:
+    expected = pass_.expected
+    per_operation = expected.requests / expected.operations if expected.operations else 1.0
+    return math.ceil(int(status["started"]) * per_operation)
+
+
+def engine_plan_for(
+    plan: Plan, phase: PhasePlan, pass_: PassPlan, state: RuntimeState, beside: int = 0
+) -> EnginePlan | None:
     """The engine plan of this pass now; None when there is nothing to do (no ephemeral key was ever made).
+
+    `beside`: how many engines of the same phase were made before this one and run beside it.
 
     Every engine gets a new epoch, the first free ephemeral key, and at most what is left of the run's ceilings; what
     used them up ends at once. A clean-up has ceilings of its own, sized by what there is to delete: a run that has
     used up its limits still cleans up.
     """
-    if state.epochs_used >= EPOCH_MAX:
+    if state.epochs_used + beside >= EPOCH_MAX:
         raise InternalError(f"a run has at most {EPOCH_MAX} engines", phase.name, "split the campaign")
     template = pass_.engine
-    objects = state.ephemeral_next if pass_.region == "ephemeral" else template.keyspace.objects
+    ephemeral = state.ephemeral_next.get(pass_.tenant, 0)
+    objects = ephemeral if pass_.region == "ephemeral" else template.keyspace.objects
     if objects == 0:
         return None
     clean_up = phase.kind == "clean-up"
-    limits = _clean_up_limits(pass_, objects) if clean_up else _left(plan, template, state)
-    keyspace = template.keyspace.model_copy(update={"objects": objects, "ephemeral_start": state.ephemeral_next})
+    limits = _clean_up_limits(pass_, objects) if clean_up else _left(plan, pass_, state)
+    keyspace = template.keyspace.model_copy(update={"objects": objects, "ephemeral_start": ephemeral})
     arrivals = template.arrivals
-    if isinstance(arrivals, ClosedArrivals):
+    if isinstance(arrivals, ClosedArrivals) and not phase.timed:
         arrivals = arrivals.model_copy(update={"seconds": limits.seconds, "requests": objects})
     return template.model_copy(
         update={
-            "epoch": state.epochs_used + 1,
+            "epoch": state.epochs_used + beside + 1,
             "keyspace": keyspace,
             "arrivals": arrivals,
             "limits": limits,
@@ -68,13 +88,17 @@ def engine_plan_for(plan: Plan, phase: PhasePlan, pass_: PassPlan, state: Runtim
     )
 
 
-def _left(plan: Plan, template: EnginePlan, state: RuntimeState) -> EngineLimits:
-    """What earlier passes left. An engine needs ceilings of at least 1; with 1 it ends as good as at once."""
-    return template.limits.model_copy(
+def _left(plan: Plan, pass_: PassPlan, state: RuntimeState) -> EngineLimits:
+    """What earlier passes left, and of it this pass's part.
+
+    An engine needs ceilings of at least 1; with 1 it ends as good as at once.
+    """
+    limits = pass_.engine.limits
+    return limits.model_copy(
         update={
-            "requests": max(1, plan.limits.requests - state.requests_used),
-            "bytes": max(1, plan.limits.bytes - state.bytes_used),
-            "seconds": max(1.0, min(template.limits.seconds, plan.limits.seconds - state.seconds_used)),
+            "requests": max(1, math.floor((plan.limits.requests - state.requests_used) * pass_.requests_part)),
+            "bytes": max(1, math.floor((plan.limits.bytes - state.bytes_used) * pass_.bytes_part)),
+            "seconds": max(1.0, min(limits.seconds, plan.limits.seconds - state.seconds_used)),
         }
     )
 

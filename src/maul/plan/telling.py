@@ -4,18 +4,22 @@ import math
 from collections.abc import Iterator
 
 from maul.core.units import show_duration, show_size
+from maul.plan.budget import peak_per_s
 from maul.plan.ceiling import show_ceiling
 from maul.plan.engine_plan import (
     ClosedArrivals,
+    Constant,
     EnginePlan,
     FixedSizes,
     LognormalSizes,
     OpenArrivals,
     Ramp,
+    Sine,
+    Think,
     TraceArrivals,
     UniformSizes,
 )
-from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan, SearchPlan
+from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan, SearchPlan, TenantPlan
 
 Row = tuple[str, str]  # a name at the left, a sentence at the right
 
@@ -42,26 +46,62 @@ def _title(plan: Plan) -> str:
 
 
 def _target(plan: Plan) -> Iterator[Row]:
-    source = plan.credentials
-    credentials = {
+    yield "target", f"{plan.target}, every key under {plan.prefix}"
+    if not plan.tenant_names:
+        yield "signed", f"region {plan.region}, {_credentials(plan.tenants[0])}"
+    loaded = next((phase.passes for phase in plan.phases if phase.timed), ())
+    for one in loaded:
+        yield from _clients(plan, one)
+    if loaded:
+        limits, timeouts = [one.engine.limits for one in loaded], loaded[0].engine.timeouts
+        yield (
+            "generator",
+            f"{_count(plan.shards, 'shard')} on {_count(plan.cores, 'core')}; at most "
+            f"{sum(one.connections for one in limits)} connections, {sum(one.in_flight for one in limits)} requests in "
+            f"flight; timeouts {_ms(timeouts.connect_ms)} connect, {_ms(timeouts.request_ms)} request",
+        )
+        yield "ceiling", show_ceiling(plan.ceiling)
+
+
+def _clients(plan: Plan, one: PassPlan) -> Iterator[Row]:
+    """One tenant: who it is, what it does, how."""
+    tenant, engine = plan.tenants[one.tenant], one.engine
+    if tenant.name:
+        yield f"tenant {tenant.name}", f"bucket {tenant.bucket}, region {plan.region}, {_credentials(tenant)}"
+    yield "clients", _mix(engine)
+    yield "objects", f"{engine.keyspace.objects:,}, {_sizes(engine)}, {_keys(engine)}"
+    made = [*_made(engine), *_bucket(tenant)]
+    if made:
+        yield "requests", "; ".join(made)
+
+
+def _credentials(tenant: TenantPlan) -> str:
+    source = tenant.credentials
+    return {
         "anonymous": "unsigned requests",
         "file": f"credentials from {source.file}",
         "environment": f"credentials from ${source.access_key_env} and ${source.secret_key_env}",
     }[source.kind]
-    yield "target", f"{plan.target}, every key under {plan.prefix}"
-    yield "signed", f"region {plan.region}, {credentials}"
-    loaded = next((one.engine for phase in plan.phases if phase.timed for one in phase.passes), None)
-    if loaded is None:
-        return
-    yield "clients", _mix(loaded)
-    yield "objects", f"{loaded.keyspace.objects:,}, {_sizes(loaded)}, {_keys(loaded)}"
-    yield (
-        "generator",
-        f"{_count(plan.shards, 'shard')} on {_count(plan.cores, 'core')}; at most {loaded.limits.connections} "
-        f"connections, {loaded.limits.in_flight} requests in flight; timeouts {_ms(loaded.timeouts.connect_ms)} "
-        f"connect, {_ms(loaded.timeouts.request_ms)} request",
-    )
-    yield "ceiling", show_ceiling(plan.ceiling)
+
+
+def _made(engine: EnginePlan) -> Iterator[str]:
+    """How requests are made, where it is not the plainest way."""
+    s3 = engine.s3
+    if s3.payload != "unsigned":
+        yield f"payload {s3.payload}"
+    if s3.checksum is not None:
+        yield f"{s3.checksum.algorithm} in the {s3.checksum.place}"
+    if s3.encryption is not None:
+        yield s3.encryption
+    if s3.addressing != "path":
+        yield "bucket before the host"
+
+
+def _bucket(tenant: TenantPlan) -> Iterator[str]:
+    if tenant.object_lock:
+        yield "a bucket with object lock"
+    elif tenant.versioning:
+        yield "a bucket with versions"
 
 
 def _phase(plan: Plan, phase: PhasePlan) -> Iterator[Row]:
@@ -75,7 +115,7 @@ def _phase(plan: Plan, phase: PhasePlan) -> Iterator[Row]:
     if phase.search is not None:
         yield from (("", f"  {line}") for line in _search(phase.search))
     for one in phase.passes if phase.search is None else ():
-        yield "", f"  {_pass(phase, one)}"
+        yield "", f"  {_pass(plan, phase, one)}"
     if phase.until:
         rows = f"{phase.until.levels} levels in a row" if phase.until.levels > 1 else "a level"
         yield "", f"  ends early when {rows} answered less than {phase.until.achieved_below:.0%} well"
@@ -96,26 +136,67 @@ def _search(search: SearchPlan) -> Iterator[str]:
     )
 
 
-def _pass(phase: PhasePlan, one: PassPlan) -> str:
-    arrivals = one.engine.arrivals
-    if isinstance(arrivals, ClosedArrivals):
+def _pass(plan: Plan, phase: PhasePlan, one: PassPlan) -> str:
+    if not phase.timed:
+        at_once = one.engine.limits.in_flight
         objects = _count(one.expected.operations, "object")
         at_most = "at most " if one.region == "ephemeral" else ""
-        return f"{one.engine.mix[0].op} {at_most}{objects} of {one.label}, {arrivals.concurrency} at once"
+        return f"{one.engine.mix[0].op} {at_most}{objects} of {one.label}, {at_once} at once"
+    who = f"{plan.tenants[one.tenant].name}: " if plan.tenant_names else ""
+    return "; ".join([f"{who}{_pace(phase, one)}", *_use(one)])
+
+
+def _pace(phase: PhasePlan, one: PassPlan) -> str:
+    arrivals = one.engine.arrivals
+    if isinstance(arrivals, ClosedArrivals):
+        think = f", each thinking {_think(arrivals.think)}" if arrivals.think is not None else ""
+        return (
+            f"{_count(arrivals.concurrency, 'client')}{think}, each waiting for its answer: it slows down with the "
+            "target and hides outages"
+        )
     if isinstance(arrivals, TraceArrivals):
         return f"the arrivals of a trace, {show_duration(arrivals.seconds)}, whatever the target does"
-    return f"{_profile(phase, arrivals)}, whatever the target does"
+    random = ", at random moments (Poisson)" if arrivals.process == "poisson" else ""
+    return f"{_profile(phase, arrivals)}{random}, whatever the target does"
+
+
+def _think(think: Think) -> str:
+    mean = show_duration(think.mean_ms / 1000)
+    return f"{mean} on average" if think.exponential else mean
+
+
+def _use(one: PassPlan) -> Iterator[str]:
+    """How connections are used, and who is slow."""
+    use, slow = one.engine.connections, one.engine.slow
+    if use.requests_each is not None:
+        peak = peak_per_s(one.engine.arrivals)
+        new = f": up to {_rate(peak / use.requests_each)} new ones" if peak else ""
+        yield f"a connection for every {_count(use.requests_each, 'request')}{new}"
+    if use.resumption < 1:
+        yield f"{use.resumption:.0%} of TLS sessions resumed"
+    if slow is not None and slow.readers:
+        yield f"{slow.readers:.3g} of the reads taken at {show_size(slow.read_bytes_per_s)}/s"
+    if slow is not None and slow.writers:
+        yield f"{slow.writers:.3g} of the writes sent at {show_size(slow.write_bytes_per_s)}/s"
 
 
 def _profile(phase: PhasePlan, arrivals: OpenArrivals) -> str:
+    if len(arrivals.profile) == 1:
+        return _segment(arrivals.profile[0])
     if len(phase.levels) > 1:
-        rates = ", ".join(f"{level.rate_per_s:,.0f}" for level in phase.levels)
+        rates = ", ".join(f"{segment.rate:,.0f}" for segment in arrivals.profile if isinstance(segment, Constant))
         each_s = phase.levels[0].end_s - phase.levels[0].start_s
         return f"{len(phase.levels)} levels of {show_duration(each_s)} at {rates} per second"
-    segment = arrivals.profile[0]
+    return ", then ".join(f"{_segment(segment)} for {show_duration(segment.seconds)}" for segment in arrivals.profile)
+
+
+def _segment(segment: Constant | Ramp | Sine) -> str:
     if isinstance(segment, Ramp):
         way = "rising" if segment.to_per_s >= segment.from_per_s else "falling"
         return f"{way} from {_rate(segment.from_per_s)} to {_rate(segment.to_per_s)}"
+    if isinstance(segment, Sine):
+        low, high = segment.rate - segment.amplitude, segment.rate + segment.amplitude
+        return f"swinging between {_rate(low)} and {_rate(high)} every {show_duration(segment.period_s)}"
     return _rate(segment.rate)
 
 
@@ -129,7 +210,8 @@ def _fault(fault: FaultPlan) -> str:
 
 def _judged(plan: Plan) -> Iterator[Row]:
     for objective in plan.objectives:
-        yield objective.name, f"{_objective(objective)}, in {', '.join(objective.phases)}"
+        who = "" if objective.tenant is None else f" for {plan.tenants[objective.tenant].name}"
+        yield objective.name, f"{_objective(objective)}{who}, in {', '.join(objective.phases)}"
     yield "checks", ", ".join(plan.checks)
 
 
@@ -175,7 +257,12 @@ def _sizes(engine: EnginePlan) -> str:
 
 def _keys(engine: EnginePlan) -> str:
     choice = engine.keyspace.choice
-    return f"keys zipf {choice.exponent:g}" if choice.kind == "zipf" else f"keys {choice.kind}"
+    if choice.kind == "hot_set":
+        moves = f", moving every {show_duration(choice.moves_every_s)}" if choice.moves_every_s else ""
+        return f"{choice.traffic:.3g} of the traffic on {choice.keys:.3g} of the keys{moves}"
+    words = {"latest": "the newest first", "churn": "what was created and not deleted"}
+    skew = f" {choice.exponent:g}" if choice.exponent is not None else ""
+    return f"keys {choice.kind}{skew}" if choice.kind not in words else f"{words[choice.kind]}{skew}"
 
 
 def _rate(per_s: float) -> str:

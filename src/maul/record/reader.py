@@ -84,7 +84,7 @@ class RunReader:
         return self._table(SAMPLES)
 
     def latency(self) -> pa.Table:
-        """second, phase, op, outcome, kind, count, hdr."""
+        """second, phase, op, outcome, kind, count, hdr, tenant."""
         return self._table(LATENCY)
 
     def operations(self) -> pa.Table:
@@ -190,6 +190,9 @@ def _schema(path: Path, table: str) -> pa.Schema:
     if int(version) > RECORD_VERSION:
         what = f"was made by a newer maul (record {version}; this one knows {RECORD_VERSION})"
         raise CampaignError(what, str(file), _UPGRADE)
+    if int(version) < RECORD_VERSION:
+        what = f"was made by an older maul (record {version}; this one reads {RECORD_VERSION})"
+        raise CampaignError(what, str(file), "Read it with that version.")
     if not schema.equals(SCHEMAS[table], check_metadata=False):
         raise CampaignError(f"does not have the columns of {table}", str(file), _COPY_AGAIN)
     return schema

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from maul.core.operation import OPERATION_DTYPE
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2  # 2: tenants; more times and flags of each operation
 VERSION_KEY, RUN_KEY = b"maul.record_version", b"maul.run_id"
 
 EVENTS, SAMPLES, LATENCY, OPERATIONS, EXHIBITS = "events", "samples", "latency", "operations", "exhibits"
@@ -54,6 +54,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             kind=pa.string(),
             count=pa.int64(),
             hdr=pa.binary(),
+            tenant=pa.uint8(),
         )
     ),
     OPERATIONS: pa.schema([*_required(phase=pa.string()), *_operation_fields()]),

@@ -183,6 +183,7 @@ class RunWriter:
             [str(r.kind) for r in rows],
             [r.count for r in rows],
             [r.hdr for r in rows],
+            [r.tenant for r in rows],
         ]
         self._add(LATENCY, columns)
 

@@ -25,6 +25,22 @@ _PAGES_SPARE = 16  # a store may give short pages
 _NO_FILES = {"config_file", "credentials_file"}
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """One version of an object, or one delete marker."""
+
+    key: str
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersions:
+    """Versions and delete markers; `complete` is False when the bound was reached first."""
+
+    versions: list[Version]
+    complete: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ListedKeys:
     """Keys in the target's order; `complete` is False when the bound was reached first."""
@@ -34,13 +50,17 @@ class ListedKeys:
 
 
 def make_client(
-    endpoint: Endpoint, credentials: Credentials | None, region: str = "us-east-1", timeout_s: float = 5.0
+    endpoint: Endpoint,
+    credentials: Credentials | None,
+    region: str = "us-east-1",
+    timeout_s: float = 5.0,
+    address: str | None = None,
 ) -> "S3Client":
     """A client that tries once, path style, signature version 4. `credentials` None: anonymous.
 
     `timeout_s` bounds the connection attempt, and each wait for the next bytes of an answer. Nothing is
     taken from the environment or from configuration files: neither credentials nor proxies, CA bundles,
-    regions or retries.
+    regions or retries. `address`: connect there, whatever the host's name may mean by now.
     """
     config = Config(
         signature_version="s3v4" if credentials else UNSIGNED,
@@ -65,6 +85,8 @@ def make_client(
     )
     if endpoint.server_name:
         _verify_as(client, endpoint.server_name)
+    if address is not None:
+        _connect_to(client, address)
     return client
 
 
@@ -92,6 +114,26 @@ def list_keys(client: "S3Client", bucket: str, prefix: str, keys_max: int = 1_00
         if last or not token or len(keys) > keys_max:
             return ListedKeys(keys[:keys_max], complete=last and len(keys) <= keys_max)
     return ListedKeys(keys[:keys_max], complete=False)
+
+
+def list_versions(client: "S3Client", bucket: str, prefix: str, versions_max: int = 1_000_000) -> ListedVersions:
+    """Every version and delete marker under a prefix, bounded as `list_keys` is. Raises MaulError."""
+    versions: list[Version] = []
+    more: dict[str, Any] = {}
+    for _ in range(2 * (versions_max // _PAGE_KEYS) + _PAGES_SPARE):
+        try:
+            answer = client.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE_KEYS, **more)
+        except AWS_ERRORS as error:
+            raise explain(error, where_of(client, bucket), "LIST versions") from error
+        entries = (*answer.get("Versions", []), *answer.get("DeleteMarkers", []))
+        versions += [Version(entry["Key"], entry["VersionId"]) for entry in entries]
+        last = not answer.get("IsTruncated")
+        if last or not answer.get("NextKeyMarker") or len(versions) > versions_max:
+            return ListedVersions(versions[:versions_max], complete=last and len(versions) <= versions_max)
+        more = {"KeyMarker": answer["NextKeyMarker"]}
+        if answer.get("NextVersionIdMarker"):
+            more["VersionIdMarker"] = answer["NextVersionIdMarker"]
+    return ListedVersions(versions[:versions_max], complete=False)
 
 
 def _bare_session() -> botocore.session.Session:
@@ -123,3 +165,25 @@ def _verify_as(client: "S3Client", server_name: str) -> None:
     session = client._endpoint.http_session  # type: ignore[attr-defined]
     pool = session._manager.connection_pool_kw
     pool |= {"server_hostname": server_name, "assert_hostname": server_name}
+
+
+def _connect_to(client: "S3Client", address: str) -> None:
+    """Pin every connection: a name that was checked may mean another address a moment later."""
+    manager = client._endpoint.http_session._manager  # type: ignore[attr-defined]
+    manager.pool_classes_by_scheme = {
+        scheme: _pinned(pool, address) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
+
+
+def _pinned(pool: Any, address: str) -> Any:
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        _dns_host: str
+
+        def _new_conn(self) -> Any:
+            named, self._dns_host = self._dns_host, address  # only what is connected to; the certificate's name stays
+            try:
+                return super()._new_conn()
+            finally:
+                self._dns_host = named
+
+    return type(f"Pinned{pool.__name__}", (pool,), {"ConnectionCls": Connection})

@@ -89,14 +89,17 @@ def resolve(url: str) -> tuple[str, ...]:
     return tuple(addresses)[:_ADDRESSES_MAX]
 
 
-def check_endpoint(endpoint: Endpoint, timeout_s: float = 5.0) -> EndpointFacts:
+def check_endpoint(
+    endpoint: Endpoint, addresses: tuple[str, ...] | None = None, timeout_s: float = 5.0
+) -> EndpointFacts:
     """Connect once to every address and verify TLS. Sends no request.
 
+    `addresses`: those that the caller has checked; None: all that the name leads to now.
     Raises TargetError, or CampaignError for a bad URL or CA file; each says what to do.
     """
     url = Url.parse(endpoint.url)
     context = context_for(endpoint.ca) if url.scheme == "https" else None
-    addresses = resolve(endpoint.url)
+    addresses = addresses or resolve(endpoint.url)
     seen = [_Check(endpoint, url, address, context, timeout_s).run(addresses) for address in addresses]
     return seen[0]
 

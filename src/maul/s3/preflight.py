@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maul.core.clock import Clock, SystemClock
-from maul.core.errors import MaulError, TargetError
+from maul.core.errors import CampaignError, MaulError, TargetError
 from maul.s3.client import where_of
 from maul.s3.errors import AWS_ERRORS, code_of, explain
 
@@ -22,6 +22,17 @@ _US_EAST_1 = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
+class BucketWishes:
+    """What a bucket must be able to do; a lock implies versions."""
+
+    versioning: bool = False
+    object_lock: bool = False
+
+
+NOTHING_SPECIAL = BucketWishes()
+
+
+@dataclass(frozen=True, slots=True)
 class BucketFacts:
     """`created` is True when this preflight made the bucket: then maul may remove it again."""
 
@@ -30,20 +41,63 @@ class BucketFacts:
 
 
 def preflight_bucket(
-    client: "S3Client", bucket: str, *, create: bool, clock: Clock | None = None, settle_s: float = 10.0
+    client: "S3Client",
+    bucket: str,
+    *,
+    create: bool,
+    clock: Clock | None = None,
+    settle_s: float = 10.0,
+    wishes: BucketWishes = NOTHING_SPECIAL,
 ) -> BucketFacts:
-    """The bucket answers a LIST; it is made first when it is missing and `create`.
+    """The bucket answers a LIST; it is made first, as `wishes` say, when it is missing and `create`.
+
+    One that is there and cannot do what `wishes` say is a CampaignError: maul does not change buckets of others.
 
     A new bucket must answer several times in a row, within `settle_s`: gateways learn of it one after
     another. Raises CampaignError (credentials, region, name, missing bucket), MachineError (clock skew),
     TargetError (else).
     """
     if _exists(client, bucket, missing_is_error=not create):
+        _require(client, bucket, wishes)
         return BucketFacts(bucket, created=False)
-    created = _create(client, bucket)
+    created = _create(client, bucket, wishes)
     known = partial(_exists, client, bucket, missing_is_error=False)
     _settle(known, where_of(client, bucket), clock or SystemClock(), settle_s)
+    if wishes.versioning and not wishes.object_lock:  # a lock has turned it on already
+        with _explained(client, bucket, "PUT versioning"):
+            client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    _require(client, bucket, wishes)
     return BucketFacts(bucket, created)
+
+
+def _require(client: "S3Client", bucket: str, wishes: BucketWishes) -> None:
+    """CampaignError when the bucket cannot do it."""
+    if wishes.versioning:
+        with _explained(client, bucket, "GET versioning"):
+            found = client.get_bucket_versioning(Bucket=bucket).get("Status")
+        if found != "Enabled":
+            raise CampaignError(
+                "the bucket keeps no versions, which the campaign asks for (versioning)",
+                where_of(client, bucket),
+                "Name a bucket that does, or one that does not exist: maul makes it. Or drop versioning.",
+            )
+    if wishes.object_lock and not _locks(client, bucket):
+        raise CampaignError(
+            "the bucket has no object lock, which the campaign asks for (object_lock)",
+            where_of(client, bucket),
+            "Name a bucket that has, or one that does not exist: maul makes it. Or drop object_lock.",
+        )
+
+
+def _locks(client: "S3Client", bucket: str) -> bool:
+    try:
+        with _explained(client, bucket, "GET object lock"):
+            answer = client.get_object_lock_configuration(Bucket=bucket)
+    except MaulError as error:
+        if code_of(error.__cause__) != "ObjectLockConfigurationNotFoundError":
+            raise
+        return False
+    return answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
 
 
 def preflight_object(
@@ -70,13 +124,15 @@ def preflight_object(
 
 def _round_trip(client: "S3Client", bucket: str, key: str) -> None:
     with _explained(client, bucket, "PUT"):
-        client.put_object(Bucket=bucket, Key=key, Body=_PROBE_BODY)
+        version = client.put_object(Bucket=bucket, Key=key, Body=_PROBE_BODY).get("VersionId")
     try:
         with _explained(client, bucket, "GET"):
             body = client.get_object(Bucket=bucket, Key=key)["Body"].read(len(_PROBE_BODY) + 1)
     finally:
         with _explained(client, bucket, "DELETE"):
-            client.delete_object(Bucket=bucket, Key=key)
+            # by its version, where there are versions: no delete marker stays behind
+            which: dict[str, Any] = {"VersionId": version} if version else {}
+            client.delete_object(Bucket=bucket, Key=key, **which)
     if body != _PROBE_BODY:
         raise TargetError(
             f"GET of {key} gave back {len(body)} other bytes than the PUT before it took",
@@ -94,12 +150,25 @@ def remove_bucket(client: "S3Client", bucket: str) -> bool:
         found = client.list_objects_v2(Bucket=bucket, MaxKeys=1)
         if found.get("KeyCount") or found.get("Contents"):
             return False
+        if _any_version(client, bucket):
+            return False
         client.delete_bucket(Bucket=bucket)
     except AWS_ERRORS as error:
         if code_of(error) == "BucketNotEmpty":
             return False
         raise explain(error, where_of(client, bucket), "DELETE bucket") from error
     return True
+
+
+def _any_version(client: "S3Client", bucket: str) -> bool:
+    """Old versions and delete markers count, too. A store that does not know the question has none."""
+    try:
+        found = client.list_object_versions(Bucket=bucket, MaxKeys=1)
+    except AWS_ERRORS as error:
+        if code_of(error) in {"NotImplemented", "MethodNotAllowed"}:
+            return False
+        raise
+    return bool(found.get("Versions") or found.get("DeleteMarkers"))
 
 
 @contextmanager
@@ -122,18 +191,15 @@ def _exists(client: "S3Client", bucket: str, *, missing_is_error: bool) -> bool:
     return True
 
 
-def _create(client: "S3Client", bucket: str) -> bool:
+def _create(client: "S3Client", bucket: str, wishes: BucketWishes) -> bool:
     """True when it is new; False when somebody with our credentials was faster."""
     region = client.meta.region_name
     try:
         with _explained(client, bucket, "CREATE bucket"):
-            if region == _US_EAST_1:
-                client.create_bucket(Bucket=bucket)
-            else:
-                client.create_bucket(
-                    Bucket=bucket,
-                    CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
-                )
+            more: dict[str, Any] = {"ObjectLockEnabledForBucket": True} if wishes.object_lock else {}
+            if region != _US_EAST_1:
+                more["CreateBucketConfiguration"] = {"LocationConstraint": region}
+            client.create_bucket(Bucket=bucket, **more)
     except MaulError as error:
         if code_of(error.__cause__) == "BucketAlreadyOwnedByYou":
             return False

@@ -103,6 +103,25 @@ def judge(
     )
 
 
+def together(parts: Sequence[AuditSummary], tenants: Sequence[str]) -> AuditSummary:
+    """The audits of all tenants as one; of a tenant that was not audited there is none, and nothing is complete."""
+    if len(parts) == 1 and len(tenants) <= 1:
+        return parts[0]
+    counts = {name: sum(part.counts.get(name, 0) for part in parts) for name in parts[0].counts}
+    through = parts[0].through
+    objects, reads = sum(part.objects for part in parts), sum(part.reads for part in parts)
+    return AuditSummary(
+        objects=objects,
+        reads=reads,
+        through=through,
+        counts=counts,
+        findings=[finding for part in parts for finding in part.findings],
+        findings_total=sum(part.findings_total for part in parts),
+        complete=all(part.complete for part in parts) and len(parts) == len(tenants),
+        says=f"{_says(objects, reads, through, counts)}; of {len(parts)} of {len(tenants)} tenants",
+    )
+
+
 def needs_reread(ledger: Ledger, audit_ops: Operations) -> Numbers:
     """Keys whose last read through some gateway looked wrong, or on which gateways disagree.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maul.core.operation import INTEGRITY_CLASSES, ErrorClass, Op, Outcome
-from maul.verify.ledger import Flags, Ledger, Numbers, Operations, Places
+from maul.verify.ledger import Flags, Ledger, Numbers, Operations, Places, base_twin, is_copy
 
 Answers = NDArray[np.uint8]
 
@@ -27,11 +27,23 @@ STICKY = (Answer.CORRUPT, Answer.PHANTOM)
 """No later, better read excuses these: a customer may have had the first one."""
 
 
+_READS = (Op.GET, Op.GET_RANGE, Op.GET_PART, Op.GET_IF_MATCH, Op.GET_IF_NONE_MATCH, Op.PRESIGNED_GET)
+"""Reads of what a key holds now."""
+_READS_OF_THE_PAST = (Op.GET_VERSION, Op.GET_DELETED)
+"""Reads that ask for what is gone: only their bytes can be wrong."""
+
+
 def evidence(operations: Operations) -> Operations:
-    """The GETs that say something of the target: those that were sent and not stopped by ourselves."""
-    ours = np.isin(operations["error_class"], (ErrorClass.STOPPED, ErrorClass.BACKLOG))
-    sent = (operations["op"] == Op.GET) & (operations["outcome"] != Outcome.DROPPED) & ~ours
-    reads: Operations = operations[sent]
+    """The reads that say something of the target: those that were sent and not stopped by ourselves.
+
+    Not among them: what was not modified, as it was to be; an old version that is as it was.
+    """
+    ours = np.isin(operations["error_class"], (ErrorClass.STOPPED, ErrorClass.BACKLOG, ErrorClass.GIVEN_UP))
+    sent = (operations["outcome"] != Outcome.DROPPED) & ~ours
+    unread = (operations["outcome"] == Outcome.OK) & (operations["op"] == Op.GET_IF_NONE_MATCH)
+    unread &= operations["version"] == 0
+    past = np.isin(operations["op"], _READS_OF_THE_PAST) & is_corrupt(operations)
+    reads: Operations = operations[sent & (np.isin(operations["op"], _READS) & ~unread | past)]
     return reads
 
 
@@ -48,8 +60,15 @@ def is_corrupt(reads: Operations) -> Flags:
 
 
 def is_served(reads: Operations) -> Flags:
-    """Whether a whole object came. Its version is 0 when the body is too short to carry one."""
+    """Whether a whole object came, be it an old one. Its version is 0 when the body is too short to carry one."""
     flags: Flags = (reads["outcome"] == Outcome.OK) & (reads["error_class"] == ErrorClass.NONE)
+    flags |= is_stale(reads) & (reads["version"] != 0)
+    return flags
+
+
+def is_stale(reads: Operations) -> Flags:
+    """Whether the generator itself saw that the version is older than one acknowledged before the read began."""
+    flags: Flags = reads["error_class"] == ErrorClass.STALE
     return flags
 
 
@@ -60,10 +79,24 @@ def is_phantom(ledger: Ledger, reads: Operations, places: Places) -> Flags:
     written = places >= 0
     same_key = np.zeros(len(reads), np.bool_)
     same_key[written] = ledger.writes.key_place[places[written]] == key_places[written]
+    same_key |= _copied(ledger, reads, places)
     # a body too short for a version, under a key that nobody wrote
     nameless = is_served(reads) & (reads["version"] == 0) & (key_places < 0)
     flags: Flags = (versioned & ~same_key) | nameless
     return flags
+
+
+def _copied(ledger: Ledger, reads: Operations, places: Places) -> Flags:
+    """Of reads of copies: whether the version is one that its base object had before the last copy was over.
+
+    Which of them the copy took nobody can tell from outside; so a copy is never called stale.
+    """
+    keys: Numbers = reads["key"].astype(np.uint64)
+    copied = is_copy(keys) & (places >= 0)
+    copied[copied] = ledger.copied_until_ns(keys[copied]) >= ledger.writes.start_ns[places[copied]]
+    twins = ledger.key_places(base_twin(keys[copied]))
+    copied[copied] = ledger.writes.key_place[places[copied]] == twins
+    return copied
 
 
 def classify(ledger: Ledger, reads: Operations) -> Answers:
@@ -82,6 +115,7 @@ def classify(ledger: Ledger, reads: Operations) -> Answers:
     acceptable = reads["version"] == 0  # too short for a version: its presence is all that can be judged
     written = places >= 0
     acceptable[written] = ledger.writes.acceptable[places[written]]
+    acceptable |= _copied(ledger, reads, places)
 
     return np.select(
         [

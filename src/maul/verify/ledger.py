@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maul.core.errors import InternalError
-from maul.core.operation import OPERATION_DTYPE, Op, Outcome
+from maul.core.operation import OPERATION_DTYPE, REGION_SHIFT, Op, Outcome, Region
 from maul.verify.words import show_moment, show_version
 
 Operations = NDArray[Any]
@@ -29,6 +29,10 @@ Places = NDArray[np.int64]
 
 NEVER = np.uint64(2**64 - 1)
 """The end of a write whose outcome is unknown."""
+COPIES = (Op.COPY, Op.MULTIPART_COPY)
+CONDITIONAL_WRITES = (Op.PUT_IF_NONE_MATCH, Op.PUT_IF_MATCH)
+WRITES = (Op.PUT, Op.MULTIPART, Op.PRESIGNED_PUT, Op.ABORTED_PUT, *CONDITIONAL_WRITES, *COPIES)
+DELETES = (Op.DELETE, Op.MULTI_DELETE, Op.DELETE_VERSION)
 _NAMED_MAX = 3
 _SERVER_ERROR = 500
 
@@ -86,8 +90,7 @@ class Ledger:
         batches = [operations] if isinstance(operations, np.ndarray) else operations
         changing = [batch[_changes(batch)] for batch in batches]
         changes = np.concatenate(changing) if changing else np.empty(0, OPERATION_DTYPE)
-        # a 5xx that was counted as a refusal (SlowDown) proves less than a 4xx: it may have taken effect all the same
-        failed = (changes["outcome"] == Outcome.FAIL) & (changes["status"] < _SERVER_ERROR)
+        failed = _refused(changes)
         effective = changes[~failed]
         refused = changes[failed & (changes["version"] != 0)]
         effective = effective[np.lexsort((effective["start_ns"], effective["key"]))]
@@ -113,6 +116,14 @@ class Ledger:
         places = np.where(known, _take(self._versions.write, found), -1)
         return places, known
 
+    def copied_until_ns(self, keys: Numbers) -> Numbers:
+        """When the last write of each key was over; 0 where there was none, NEVER where one may still come."""
+        last = np.zeros(len(self.keys) + 1, np.uint64)  # one more for the keys that nobody wrote
+        np.maximum.at(last, self.writes.key_place, self.writes.end_ns)
+        last[-1] = 0
+        until: Numbers = last[self.key_places(keys)]
+        return until
+
     def explain(self, key: int) -> str:
         """In words, what may be found under a key and why.
 
@@ -134,7 +145,8 @@ class Ledger:
     def _say(self, write: int) -> str:
         column = self.writes
         deleted = bool(column.delete[write])
-        what = "no object" if deleted else f"version {show_version(int(column.version[write]))}"
+        version = int(column.version[write])
+        what = "no object" if deleted else f"version {show_version(version)}" if version else "a copy"
         if column.acknowledged[write]:
             done = "deleted" if deleted else "written"
             return f"{what} ({done}, acknowledged {show_moment(int(column.end_ns[write]))})"
@@ -142,9 +154,40 @@ class Ledger:
         return f"{what} ({asked} of unknown outcome, sent {show_moment(int(column.start_ns[write]))})"
 
 
+def tried_keys(operations: Operations) -> Numbers:
+    """The keys under which an object of ours may lie, in the order of the operations.
+
+    Those of the ledger, and those of uploads that we gave up: a target that made an object of half a body is wrong, and
+    the object is ours all the same.
+    """
+    begun = (operations["op"] == Op.ABORTED_PUT) & (operations["outcome"] != Outcome.DROPPED)
+    keys: Numbers = operations["key"][begun | _changes(operations) & ~_refused(operations)].astype(np.uint64)
+    return keys
+
+
+def _refused(operations: Operations) -> Flags:
+    """A 5xx that was counted as a refusal (SlowDown) proves less than a 4xx: it may have taken effect all the same."""
+    flags: Flags = (operations["outcome"] == Outcome.FAIL) & (operations["status"] < _SERVER_ERROR)
+    return flags
+
+
+def base_twin(keys: Numbers) -> Numbers:
+    """Of keys of the region COPY the keys that they are copies of."""
+    twins: Numbers = keys - (np.uint64(Region.COPY - Region.BASE) << np.uint64(REGION_SHIFT))
+    return twins
+
+
+def is_copy(keys: Numbers) -> Flags:
+    """Whether a key lies in the region COPY."""
+    flags: Flags = keys >> np.uint64(REGION_SHIFT) == np.uint64(Region.COPY)
+    return flags
+
+
 def _changes(batch: Operations) -> Flags:
-    changing = np.isin(batch["op"], (Op.PUT, Op.MULTIPART, Op.DELETE))
-    flags: Flags = changing & (batch["outcome"] != Outcome.DROPPED)
+    changing = np.isin(batch["op"], (*WRITES, *DELETES))
+    # what the target declined, as it was asked to, changed nothing
+    declined = np.isin(batch["op"], CONDITIONAL_WRITES) & (batch["outcome"] == Outcome.OK) & (batch["version"] == 0)
+    flags: Flags = changing & (batch["outcome"] != Outcome.DROPPED) & ~declined
     return flags
 
 
@@ -157,11 +200,12 @@ def _writes(effective: Operations, key_place: Places, keys: int) -> Writes:
     np.maximum.at(newest_start_ns, key_place[acknowledged], start_ns[acknowledged])
     return Writes(
         key_place=key_place,
-        version=effective["version"].astype(np.uint64),
+        # a copy has no version of its own: it carries the one that its base object had then
+        version=np.where(np.isin(effective["op"], COPIES), 0, effective["version"]).astype(np.uint64),
         start_ns=start_ns,
         end_ns=end_ns,
         acknowledged=acknowledged,
-        delete=effective["op"] == Op.DELETE,
+        delete=np.isin(effective["op"], DELETES),
         acceptable=end_ns >= newest_start_ns[key_place],
     )
 

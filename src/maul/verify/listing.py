@@ -21,6 +21,7 @@ class Listing:
     through: str
     names: Sequence[str]
     complete: bool = True
+    tenant: int = 0
 
 
 def compare(

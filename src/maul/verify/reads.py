@@ -14,19 +14,19 @@ import numpy as np
 from maul.core.operation import OPERATION_DTYPE, ErrorClass, key_name
 from maul.core.summary import Check, Finding
 from maul.core.verdict import Verdict
-from maul.verify.classify import evidence, is_absent, is_corrupt, is_phantom, is_served
+from maul.verify.classify import evidence, is_absent, is_corrupt, is_phantom, is_served, is_stale
 from maul.verify.ledger import NEVER, Flags, Ledger, Numbers, Operations, Places
 from maul.verify.words import show_moment, show_version
 
 
 @dataclass(frozen=True, slots=True)
 class ReadsSummary:
-    """Counts over all GETs that answered with an object or with its absence.
+    """Counts over all reads that answered with an object or with its absence.
 
     `stale`: an older version than the newest acknowledged before. `missing`: no object, though one was
-    acknowledged. `phantom`: a version never written. `corrupt`: wrong bytes. `excused`: stale or missing,
-    in a window in which the site does not promise otherwise (not among `stale` and `missing`). `findings`
-    is bounded.
+    acknowledged. `phantom`: a version never written. `corrupt`: wrong bytes. `resurrected`: an object that had
+    been deleted. `excused`: stale, missing or resurrected, in a window in which the site does not promise otherwise
+    (not among those). `findings` is bounded.
     """
 
     reads: int
@@ -36,6 +36,20 @@ class ReadsSummary:
     corrupt: int
     excused: int
     findings: list[Finding]
+    resurrected: int = 0
+
+    def __add__(self, other: "ReadsSummary") -> "ReadsSummary":
+        """Of two tenants together."""
+        return ReadsSummary(
+            reads=self.reads + other.reads,
+            stale=self.stale + other.stale,
+            missing=self.missing + other.missing,
+            phantom=self.phantom + other.phantom,
+            corrupt=self.corrupt + other.corrupt,
+            excused=self.excused + other.excused,
+            findings=self.findings + other.findings,
+            resurrected=self.resurrected + other.resurrected,
+        )
 
 
 def stale_reads(
@@ -58,7 +72,7 @@ def stale_reads(
     ledger = Ledger.from_operations(batches)
     gets = [evidence(batch) for batch in batches]
     reads: Operations = np.concatenate(gets) if gets else np.empty(0, OPERATION_DTYPE)
-    if not len(reads):
+    if not len(reads) and not len(_resurrected(batches)):
         return ReadsSummary(0, 0, 0, 0, 0, 0, [])
     reads = reads[is_served(reads) | is_absent(reads) | is_corrupt(reads)]
     places, _ = ledger.write_places(reads["version"].astype(np.uint64))
@@ -68,6 +82,7 @@ def stale_reads(
     history = _History(ledger)
     versions = np.where(is_served(reads), places, -1)
     stale, missing, newest = history.look_back(reads, versions)
+    stale |= is_stale(reads)
     excused = (stale | missing) & _within(reads, excused_ns)
     if lag_ns:
         long_stale, long_missing, _ = history.look_back(reads, versions, lag_ns)
@@ -81,24 +96,35 @@ def stale_reads(
     for kind, wrong in (("corrupt", corrupt), ("phantom", phantom), ("missing", missing), ("stale", stale)):
         room = max(0, findings_max - len(findings))
         findings += [describe.finding(kind, int(row)) for row in np.flatnonzero(wrong)[:room]]
+    back = _resurrected(batches)
+    back_excused = _within(back, excused_ns) if not lag_ns else np.ones(len(back), np.bool_)
+    findings += [describe.back(row) for row in back[~back_excused][: max(0, findings_max - len(findings))]]
     return ReadsSummary(
-        reads=len(reads),
+        reads=len(reads) + len(back),
         stale=int(np.count_nonzero(stale)),
         missing=int(np.count_nonzero(missing)),
         phantom=int(np.count_nonzero(phantom)),
         corrupt=int(np.count_nonzero(corrupt)),
-        excused=int(np.count_nonzero(excused)),
+        excused=int(np.count_nonzero(excused)) + int(np.count_nonzero(back_excused)),
         findings=findings,
+        resurrected=int(np.count_nonzero(~back_excused)),
     )
 
 
+def _resurrected(batches: Sequence[Operations]) -> Operations:
+    """Reads of what this run had deleted that found it there."""
+    found = [batch[batch["error_class"] == ErrorClass.RESURRECTED] for batch in batches]
+    back: Operations = np.concatenate(found) if found else np.empty(0, OPERATION_DTYPE)
+    return back
+
+
 def check(summary: ReadsSummary, *, strong: bool) -> Check:
-    """The reads as one check: FAIL on corrupt or phantom ones, and, when `strong`, on stale or missing ones.
+    """The reads as one check: FAIL on corrupt or phantom ones; when `strong`, on stale, missing, resurrected ones.
 
     UNKNOWN when nothing was read.
     """
     named = {"corrupt": summary.corrupt, "phantom": summary.phantom}
-    momentary = {"missing": summary.missing, "stale": summary.stale}
+    momentary = {"missing": summary.missing, "stale": summary.stale, "resurrected": summary.resurrected}
     wrong = {kind: n for kind, n in (named | (momentary if strong else {})).items() if n}
     verdict = Verdict.FAIL if wrong else Verdict.PASS if summary.reads else Verdict.UNKNOWN
     says = f"{summary.reads:,} reads during the load: " + (
@@ -214,6 +240,17 @@ class _Describe:
             through=self.endpoints[endpoint] if endpoint < len(self.endpoints) else f"endpoint {endpoint}",
             expected=self._expected(kind, row),
             found=f"{self._found(read)}, asked for at {show_moment(int(read['start_ns']))}",
+        )
+
+    def back(self, read: np.void) -> Finding:
+        """Of a read of something deleted."""
+        endpoint = int(read["endpoint"])
+        return Finding(
+            kind="resurrected",
+            key=key_name(self.prefix, int(read["key"])),
+            through=self.endpoints[endpoint] if endpoint < len(self.endpoints) else f"endpoint {endpoint}",
+            expected="no object: this run had deleted it, and that was acknowledged",
+            found=f"an object, asked for at {show_moment(int(read['start_ns']))}",
         )
 
     def _expected(self, kind: str, row: int) -> str:
