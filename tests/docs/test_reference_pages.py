@@ -8,7 +8,6 @@ import pytest
 
 from maul import campaign
 from maul.conduct.prepare import place_on_paper, planned_on
-from maul.core.clock import SystemClock
 from maul.core.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -65,6 +64,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_examples_can_be_planned(example: Path) -> None:
     read = campaign.load(example)
-    plan = planned_on(read, place_on_paper(read, None), "20260101-000000-abcdef", SystemClock())
+    plan = planned_on(read, place_on_paper(read, None), "20260101-000000-abcdef")
     assert plan.expected.operations > 0
     assert read.name == example.stem

@@ -99,9 +99,7 @@ def build(
     root = f"maul/{run_id}/"
     heaviest = [limit_peak(campaign)] if searched else _heaviest(campaign, parties)
     run = _Run(run_number(run_id), root, _shards(campaign, heaviest, cores), traces)
-    grounds = _grounds(
-        campaign, site, parties, _Run(run_number(run_id), root, _shards(campaign, heaviest, cores), traces)
-    )
+    grounds = _grounds(campaign, site, parties, run)
     phases = limit_phases(grounds[0]) if searched else phase_plans(grounds)
     faults, fault_problems = ((), []) if searched else fault_plans(campaign, site, phases, fault_kinds)
     ceiling = None
