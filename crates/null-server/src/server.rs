@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use maul_engine::clock::NS_PER_S;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::sockopt::{set_socket_reuseaddr, socket_incoming_cpu};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::{sched_setaffinity, set_current_timer_slack, CpuSet};
@@ -115,6 +115,7 @@ impl NullServer {
             listener,
             orders: server.orders.clone(),
             desks: server.desks.clone(),
+            pin: settings.pin.clone(),
             connections_max: settings.connections_max,
         };
         let accept = move || acceptor.run();
@@ -210,6 +211,7 @@ struct Acceptor {
     listener: TcpListener,
     orders: Arc<Orders>,
     desks: Vec<Arc<Desk>>,
+    pin: Vec<usize>,
     connections_max: u64,
 }
 
@@ -225,7 +227,7 @@ impl Acceptor {
                 match self.listener.accept() {
                     Ok((tcp, _)) => {
                         self.deal(tcp, turn);
-                        turn = (turn + 1) % self.desks.len();
+                        turn += 1;
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(_) => {
@@ -247,8 +249,16 @@ impl Acceptor {
             .set_nonblocking(true)
             .and_then(|()| tcp.set_nodelay(true));
         if open < self.connections_max && usable.is_ok() {
-            self.desks[turn].give(tcp);
+            self.desks[self.nearest(&tcp).unwrap_or(turn % self.desks.len())].give(tcp);
         }
+    }
+
+    /// The thread on the processor that the connection's packets come in on, as servers that scale steer them
+    /// (socket(7), SO_INCOMING_CPU): between two processors a request costs wake-ups that are not the client's.
+    fn nearest(&self, tcp: &TcpStream) -> Option<usize> {
+        let processor = socket_incoming_cpu(tcp).ok()? as usize;
+        let place = self.pin.iter().position(|pinned| *pinned == processor)?;
+        (place < self.desks.len()).then_some(place)
     }
 }
 
