@@ -14,7 +14,7 @@ from maul import __version__
 from maul.conduct.checks import Facts, run_checks
 from maul.conduct.generator_limits import generator_limits
 from maul.conduct.listings import parse_listings
-from maul.conduct.operations import WRITING_KINDS, operations_of_kinds
+from maul.conduct.operations import WRITING_KINDS, one_per_request, operations_of_kinds
 from maul.conduct.recorded import LastWords, Text, last_words_of, plan_of
 from maul.core.errors import CampaignError, ExitCode
 from maul.core.event import Edge, EventKind
@@ -64,6 +64,9 @@ class Tables:
     samples: pa.Table
     book: LatencyBook
     operations: pa.Table
+    """One row for each request."""
+    changes: pa.Table
+    """One row for each key of each request."""
 
 
 def judge(run: RunReader) -> Summary:
@@ -71,7 +74,8 @@ def judge(run: RunReader) -> Summary:
     if run.running:
         raise CampaignError("this run is still going", str(run.path), "judge it when it has ended")
     plan = plan_of(run)
-    tables = Tables(plan, run.events(), run.samples(), LatencyBook.of(run.latency()), run.operations())
+    rows = run.operations()
+    tables = Tables(plan, run.events(), run.samples(), LatencyBook.of(run.latency()), one_per_request(rows), rows)
     statuses = final_statuses(tables.events)
     capacity = _capacity(tables)
     errors = _errors(tables)
@@ -172,7 +176,7 @@ def _audit(tables: Tables, run: RunReader, records_lost: int) -> AuditSummary | 
     parts: list[AuditSummary] = []
     for index, tenant in enumerate(tables.plan.tenants):
         seen = operations_of_kinds(tables.plan, tables.operations, {"audit"}, index)
-        written = operations_of_kinds(tables.plan, tables.operations, WRITING_KINDS, index)
+        written = operations_of_kinds(tables.plan, tables.changes, WRITING_KINDS, index)
         if not len(seen):
             continue
         parts.append(
@@ -196,7 +200,7 @@ def _reads(tables: Tables, faults: Sequence[FaultSummary], records_lost: int) ->
     endpoints = next(phase.endpoints for phase in plan.phases if phase.kind != "audit")
     total: reads.ReadsSummary | None = None
     for index, tenant in enumerate(plan.tenants):
-        operations = operations_of_kinds(plan, tables.operations, WRITING_KINDS, index)
+        operations = operations_of_kinds(plan, tables.changes, WRITING_KINDS, index)
         if not len(operations):
             continue
         part = reads.stale_reads(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from maul.core.operation import OPERATION_DTYPE
+from maul.core.operation import OPERATION_DTYPE, Flag
 from maul.plan import Plan
 
 OperationArray = np.ndarray[Any, np.dtype[np.void]]
@@ -33,3 +33,9 @@ def as_operations(table: pa.Table) -> OperationArray:
     for field in OPERATION_DTYPE.names or ():
         array[field] = table[field].to_numpy()
     return array
+
+
+def one_per_request(operations: pa.Table) -> pa.Table:
+    """Without the further keys of requests for several keys, so that an operation counts once."""
+    further = pc.bit_wise_and(operations["flags"], pa.scalar(int(Flag.SAME_REQUEST), pa.uint8()))
+    return operations.filter(pc.equal(further, pa.scalar(0, pa.uint8())))

@@ -41,6 +41,20 @@ class Op(IntEnum):
     GET_DELETED = 26  # 404 is right
 
 
+WRITES = frozenset({Op.PUT, Op.MULTIPART, Op.PUT_IF_NONE_MATCH, Op.PUT_IF_MATCH, Op.PRESIGNED_PUT})
+"""They write an object with a version of its own; OK with version 0: declined, as it was asked to be."""
+ABANDONED = frozenset({Op.ABORTED_PUT, Op.MULTIPART_ABORT})
+"""They begin to write a version that must never be seen."""
+COPIES = frozenset({Op.COPY, Op.MULTIPART_COPY})
+"""They write whatever their original is."""
+DELETES = frozenset({Op.DELETE, Op.MULTI_DELETE, Op.DELETE_VERSION})
+"""They end an object; what DELETE_VERSION deletes has no other version (the engine's plan sees to that)."""
+READS = frozenset(
+    {Op.GET, Op.GET_RANGE, Op.GET_PART, Op.GET_IF_MATCH, Op.GET_IF_NONE_MATCH, Op.PRESIGNED_GET, Op.GET_DELETED}
+)
+"""They ask for the present object; GET_VERSION asks for the past."""
+
+
 class Outcome(IntEnum):
     """Did it take effect? A timed-out PUT is UNKNOWN. DROPPED arrivals were never sent."""
 

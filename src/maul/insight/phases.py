@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from maul.core.event import EventKind
 from maul.core.histogram import LatencyKind
-from maul.core.operation import ErrorClass, Flag, Op, Outcome
+from maul.core.operation import ABANDONED, WRITES, ErrorClass, Flag, Op, Outcome
 from maul.core.summary import OperationLatency, Percentiles, PhaseSummary, TenantSummary
 from maul.insight.latency import LatencyBook, Select, percentiles
 from maul.insight.spans import Span, last_event_ns, rows_where, spans
@@ -27,7 +27,7 @@ _PARTS = (
     LatencyKind.WAIT,
     LatencyKind.BODY,
 )
-_WRITES = (int(Op.PUT), int(Op.MULTIPART))
+_UPLOADS = tuple(int(op) for op in WRITES | ABANDONED)
 
 
 def final_statuses(events: pa.Table) -> dict[str, dict[str, Any]]:
@@ -143,7 +143,7 @@ def _late(operations: pa.Table) -> int:
 
 def _bytes(operations: pa.Table) -> tuple[int, int]:
     """Of bodies: (sent, received)."""
-    written = pc.is_in(operations["op"], value_set=pa.array(_WRITES, pa.uint8()))
+    written = pc.is_in(operations["op"], value_set=pa.array(_UPLOADS, pa.uint8()))
     total = int(pc.sum(operations["bytes"]).as_py() or 0)
     sent = int(pc.sum(operations.filter(written)["bytes"]).as_py() or 0)
     return sent, total - sent

@@ -9,12 +9,13 @@ from maul.campaign.model_phases import TimedPhase
 from maul.campaign.model_workload import Workload, mean_size_bytes
 from maul.campaign.problems import Problem
 from maul.core.calibration import Calibration, Family, Scheme
+from maul.core.operation import READS, WRITES, Op
 from maul.plan.model import CeilingPlan, EndpointPlan
 
 VOID_ABOVE_RATIO = 0.8
 """Of the ceiling: steps above it are void, because queues form in the generator."""
-_READS = frozenset({"get", "get_range", "get_part", "get_if_match", "get_version", "presigned_get"})
-_WRITES = frozenset({"put", "put_if_none_match", "put_if_match", "presigned_put", "aborted_put"})
+_READS = frozenset(op.name.lower() for op in (READS | {Op.GET_VERSION}) - {Op.GET_IF_NONE_MATCH, Op.GET_DELETED})
+_WRITES = frozenset(op.name.lower() for op in (WRITES | {Op.ABORTED_PUT}) - {Op.MULTIPART})
 
 
 @dataclass(frozen=True, slots=True)

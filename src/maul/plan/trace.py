@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from maul.core.errors import CampaignError
-from maul.core.operation import REGION_SHIFT, Flag, Op, Outcome, Region
+from maul.core.operation import REGION_SHIFT, WRITES, Flag, Op, Outcome, Region
 
 OperationArray = np.ndarray[Any, np.dtype[np.void]]  # of OPERATION_DTYPE
 
@@ -24,7 +24,7 @@ TRACE_DTYPE = np.dtype(
     ]
 )
 SPEED_MAX = 1000.0
-_PUTS = (Op.PUT, Op.PRESIGNED_PUT, Op.PUT_IF_NONE_MATCH, Op.PUT_IF_MATCH, Op.ABORTED_PUT)
+_PUTS = tuple((WRITES | {Op.ABORTED_PUT}) - {Op.MULTIPART})
 _NS_PER_S = 1_000_000_000
 
 

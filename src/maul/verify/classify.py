@@ -5,8 +5,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from maul.core.operation import INTEGRITY_CLASSES, ErrorClass, Op, Outcome
-from maul.verify.ledger import Flags, Ledger, Numbers, Operations, Places, base_twin, is_copy
+from maul.core.operation import INTEGRITY_CLASSES, READS, ErrorClass, Op, Outcome
+from maul.verify.ledger import Flags, Ledger, Numbers, Operations, Places
 
 Answers = NDArray[np.uint8]
 
@@ -23,33 +23,35 @@ class Answer(IntEnum):
     UNREADABLE = 6  # any other error
 
 
+_NOT_FOUND = 404
+_DECLINED = (304, 412)
+
 STICKY = (Answer.CORRUPT, Answer.PHANTOM)
 """No later, better read excuses these: a customer may have had the first one."""
 
 
-_READS = (Op.GET, Op.GET_RANGE, Op.GET_PART, Op.GET_IF_MATCH, Op.GET_IF_NONE_MATCH, Op.PRESIGNED_GET)
-"""Reads of what a key holds now."""
-_READS_OF_THE_PAST = (Op.GET_VERSION, Op.GET_DELETED)
-"""Reads that ask for what is gone: only their bytes can be wrong."""
-
-
 def evidence(operations: Operations) -> Operations:
-    """The reads that say something of the target: those that were sent and not stopped by ourselves.
+    """The reads of present objects that say something of the target.
 
-    Not among them: what was not modified, as it was to be; an old version that is as it was.
+    Those that were sent, not stopped by ourselves, and not declined as they were asked to be (304, 412); and of those of
+    the past the ones whose bytes are wrong.
     """
-    ours = np.isin(operations["error_class"], (ErrorClass.STOPPED, ErrorClass.BACKLOG, ErrorClass.GIVEN_UP))
-    sent = (operations["outcome"] != Outcome.DROPPED) & ~ours
-    unread = (operations["outcome"] == Outcome.OK) & (operations["op"] == Op.GET_IF_NONE_MATCH)
-    unread &= operations["version"] == 0
-    past = np.isin(operations["op"], _READS_OF_THE_PAST) & is_corrupt(operations)
-    reads: Operations = operations[sent & (np.isin(operations["op"], _READS) & ~unread | past)]
+    ours = np.isin(operations["error_class"], (ErrorClass.STOPPED, ErrorClass.BACKLOG))
+    asked = np.isin(operations["op"], [int(op) for op in READS])
+    declined = (operations["outcome"] == Outcome.OK) & np.isin(operations["status"], _DECLINED)
+    asked |= (operations["op"] == Op.GET_VERSION) & is_corrupt(operations)
+    reads: Operations = operations[asked & (operations["outcome"] != Outcome.DROPPED) & ~ours & ~declined]
     return reads
 
 
 def is_absent(reads: Operations) -> Flags:
     """Whether the answer was that there is no such key."""
-    flags: Flags = reads["error_class"] == ErrorClass.NO_SUCH_KEY
+    missing: Flags = reads["error_class"] == ErrorClass.NO_SUCH_KEY
+    return missing | _is_rightly_gone(reads)
+
+
+def _is_rightly_gone(reads: Operations) -> Flags:
+    flags: Flags = (reads["op"] == Op.GET_DELETED) & (reads["status"] == _NOT_FOUND)
     return flags
 
 
@@ -61,8 +63,10 @@ def is_corrupt(reads: Operations) -> Flags:
 
 def is_served(reads: Operations) -> Flags:
     """Whether a whole object came, be it an old one. Its version is 0 when the body is too short to carry one."""
-    flags: Flags = (reads["outcome"] == Outcome.OK) & (reads["error_class"] == ErrorClass.NONE)
-    flags |= is_stale(reads) & (reads["version"] != 0)
+    sound = (reads["outcome"] == Outcome.OK) & (reads["error_class"] == ErrorClass.NONE)
+    # what the engine itself called wrong is whole all the same, only not what it should be
+    wrong = np.isin(reads["error_class"], (ErrorClass.STALE, ErrorClass.RESURRECTED, ErrorClass.CONDITION_IGNORED))
+    flags: Flags = (sound | (wrong & (reads["version"] != 0))) & ~_is_rightly_gone(reads)
     return flags
 
 
@@ -78,25 +82,13 @@ def is_phantom(ledger: Ledger, reads: Operations, places: Places) -> Flags:
     versioned = is_served(reads) & (reads["version"] != 0)
     written = places >= 0
     same_key = np.zeros(len(reads), np.bool_)
-    same_key[written] = ledger.writes.key_place[places[written]] == key_places[written]
-    same_key |= _copied(ledger, reads, places)
+    origins = ledger.origin_places(reads["key"].astype(np.uint64))
+    same_key[written] = ledger.writes.key_place[places[written]] == origins[written]
+    same_key &= key_places >= 0
     # a body too short for a version, under a key that nobody wrote
     nameless = is_served(reads) & (reads["version"] == 0) & (key_places < 0)
     flags: Flags = (versioned & ~same_key) | nameless
     return flags
-
-
-def _copied(ledger: Ledger, reads: Operations, places: Places) -> Flags:
-    """Of reads of copies: whether the version is one that its base object had before the last copy was over.
-
-    Which of them the copy took nobody can tell from outside; so a copy is never called stale.
-    """
-    keys: Numbers = reads["key"].astype(np.uint64)
-    copied = is_copy(keys) & (places >= 0)
-    copied[copied] = ledger.copied_until_ns(keys[copied]) >= ledger.writes.start_ns[places[copied]]
-    twins = ledger.key_places(base_twin(keys[copied]))
-    copied[copied] = ledger.writes.key_place[places[copied]] == twins
-    return copied
 
 
 def classify(ledger: Ledger, reads: Operations) -> Answers:
@@ -114,8 +106,7 @@ def classify(ledger: Ledger, reads: Operations) -> Answers:
     phantom = is_phantom(ledger, reads, places)
     acceptable = reads["version"] == 0  # too short for a version: its presence is all that can be judged
     written = places >= 0
-    acceptable[written] = ledger.writes.acceptable[places[written]]
-    acceptable |= _copied(ledger, reads, places)
+    acceptable[written] = ledger.may_be_shown(keys[written], places[written])
 
     return np.select(
         [

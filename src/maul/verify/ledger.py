@@ -6,7 +6,11 @@ of unknown outcome (timed out, reset, stopped) may take effect at any time after
 no end, and obliges to nothing. This is exactly the set of last operations over all linearizations of the
 history; the tests enumerate them.
 
-Keys do not depend on each other: the ledger of a range of keys is the fold of the operations on that range.
+A copy writes whatever version its original has at some moment between its start and its end. Which one is not in the
+record: any that the original may have had from the start of the earliest copy that may be the last one to the end of
+the latest is accepted, and no copy is called stale.
+
+Keys do not depend on each other, but copies on their originals: the ledger of a range of keys is the fold of the operations on that range.
 A record larger than memory can therefore be folded range by range.
 """
 
@@ -18,7 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maul.core.errors import InternalError
-from maul.core.operation import OPERATION_DTYPE, REGION_SHIFT, Op, Outcome, Region
+from maul.core.operation import (
+    ABANDONED,
+    COPIES,
+    DELETES,
+    OPERATION_DTYPE,
+    REGION_SHIFT,
+    WRITES,
+    Op,
+    Outcome,
+    Region,
+)
 from maul.verify.words import show_moment, show_version
 
 Operations = NDArray[Any]
@@ -29,10 +43,6 @@ Places = NDArray[np.int64]
 
 NEVER = np.uint64(2**64 - 1)
 """The end of a write whose outcome is unknown."""
-COPIES = (Op.COPY, Op.MULTIPART_COPY)
-CONDITIONAL_WRITES = (Op.PUT_IF_NONE_MATCH, Op.PUT_IF_MATCH)
-WRITES = (Op.PUT, Op.MULTIPART, Op.PRESIGNED_PUT, Op.ABORTED_PUT, *CONDITIONAL_WRITES, *COPIES)
-DELETES = (Op.DELETE, Op.MULTI_DELETE, Op.DELETE_VERSION)
 _NAMED_MAX = 3
 _SERVER_ERROR = 500
 
@@ -50,11 +60,51 @@ class Writes:
     end_ns: Numbers
     acknowledged: Flags
     delete: Flags
+    copy: Flags
     acceptable: Flags
 
     def __len__(self) -> int:
         """How many."""
         return len(self.key_place)
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """For each key of the ledger, of the copies that may be its last one: when the earliest began and the latest ended.
+
+    `floor_ns`: the start of the newest change of the original that was acknowledged before the earliest began: what had
+    ended before that had been replaced. All 0 for keys that are no copies.
+    """
+
+    from_ns: Numbers
+    until_ns: Numbers
+    floor_ns: Numbers
+
+    @classmethod
+    def of(cls, keys: Numbers, writes: Writes) -> "_Copies":
+        from_ns, until_ns = np.full(len(keys), NEVER), np.zeros(len(keys), np.uint64)
+        last = writes.copy & writes.acceptable
+        np.minimum.at(from_ns, writes.key_place[last], writes.start_ns[last])
+        np.maximum.at(until_ns, writes.key_place[last], writes.end_ns[last])
+        # the changes of originals, seen from their copies
+        changed = keys[writes.key_place]
+        copy_place = _find(keys, changed + np.uint64(Region.COPY << REGION_SHIFT))
+        of_original = (changed >> np.uint64(REGION_SHIFT) == np.uint64(Region.BASE)) & (copy_place >= 0)
+        before = of_original & writes.acknowledged
+        before[before] = writes.end_ns[before] < from_ns[copy_place[before]]
+        floor_ns = np.zeros(len(keys), np.uint64)
+        np.maximum.at(floor_ns, copy_place[before], writes.start_ns[before])
+        return cls(from_ns, until_ns, floor_ns)
+
+    def may_carry(self, writes: Writes, copies: Places, places: Places) -> Flags:
+        """Whether the copy key at each place of `copies` may carry the version of the write at each of `places`."""
+        known = copies >= 0
+        copies = np.maximum(copies, 0)
+        if not len(self.until_ns):
+            return known
+        begun = writes.start_ns[places] <= self.until_ns[copies]
+        flags: Flags = known & begun & (writes.end_ns[places] >= self.floor_ns[copies])
+        return flags
 
 
 @dataclass(frozen=True)
@@ -83,6 +133,7 @@ class Ledger:
         self.present_ok = _any_per_key(writes.key_place, writes.acceptable & objects, count)
         deleted = _any_per_key(writes.key_place, writes.acceptable & writes.delete, count)
         self.absent_ok = deleted | ~_any_per_key(writes.key_place, writes.acknowledged & objects, count)
+        self._copies = _Copies.of(keys, writes)
 
     @classmethod
     def from_operations(cls, operations: Operations | Iterable[Operations]) -> "Ledger":
@@ -90,7 +141,7 @@ class Ledger:
         batches = [operations] if isinstance(operations, np.ndarray) else operations
         changing = [batch[_changes(batch)] for batch in batches]
         changes = np.concatenate(changing) if changing else np.empty(0, OPERATION_DTYPE)
-        failed = _refused(changes)
+        failed = _refused(changes) | _is(changes, ABANDONED)
         effective = changes[~failed]
         refused = changes[failed & (changes["version"] != 0)]
         effective = effective[np.lexsort((effective["start_ns"], effective["key"]))]
@@ -116,13 +167,17 @@ class Ledger:
         places = np.where(known, _take(self._versions.write, found), -1)
         return places, known
 
-    def copied_until_ns(self, keys: Numbers) -> Numbers:
-        """When the last write of each key was over; 0 where there was none, NEVER where one may still come."""
-        last = np.zeros(len(self.keys) + 1, np.uint64)  # one more for the keys that nobody wrote
-        np.maximum.at(last, self.writes.key_place, self.writes.end_ns)
-        last[-1] = 0
-        until: Numbers = last[self.key_places(keys)]
-        return until
+    def origin_places(self, keys: Numbers) -> Places:
+        """The place in `self.keys` of the key whose versions a key carries: that of a copy is its original's."""
+        return self.key_places(_originals(keys))
+
+    def may_be_shown(self, keys: Numbers, places: Places) -> Flags:
+        """Whether the write at each place may be what its key shows now; `places` ≥ 0."""
+        copied = _is_copy(keys)
+        shown = self.writes.acceptable[places]
+        copies = self.key_places(keys[copied])
+        shown[copied] = self._copies.may_carry(self.writes, copies, places[copied])
+        return shown
 
     def explain(self, key: int) -> str:
         """In words, what may be found under a key and why.
@@ -145,8 +200,8 @@ class Ledger:
     def _say(self, write: int) -> str:
         column = self.writes
         deleted = bool(column.delete[write])
-        version = int(column.version[write])
-        what = "no object" if deleted else f"version {show_version(version)}" if version else "a copy"
+        what = "no object" if deleted else f"version {show_version(int(column.version[write]))}"
+        what = "a copy of what its original was then" if column.copy[write] else what
         if column.acknowledged[write]:
             done = "deleted" if deleted else "written"
             return f"{what} ({done}, acknowledged {show_moment(int(column.end_ns[write]))})"
@@ -160,7 +215,7 @@ def tried_keys(operations: Operations) -> Numbers:
     Those of the ledger, and those of uploads that we gave up: a target that made an object of half a body is wrong, and
     the object is ours all the same.
     """
-    begun = (operations["op"] == Op.ABORTED_PUT) & (operations["outcome"] != Outcome.DROPPED)
+    begun = _is(operations, ABANDONED) & (operations["outcome"] != Outcome.DROPPED)
     keys: Numbers = operations["key"][begun | _changes(operations) & ~_refused(operations)].astype(np.uint64)
     return keys
 
@@ -171,24 +226,26 @@ def _refused(operations: Operations) -> Flags:
     return flags
 
 
-def base_twin(keys: Numbers) -> Numbers:
-    """Of keys of the region COPY the keys that they are copies of."""
-    twins: Numbers = keys - (np.uint64(Region.COPY - Region.BASE) << np.uint64(REGION_SHIFT))
-    return twins
+def _changes(batch: Operations) -> Flags:
+    # declined as it was asked to be: nothing was written
+    declined = _is(batch, WRITES) & (batch["outcome"] == Outcome.OK) & (batch["version"] == 0)
+    changing = _is(batch, WRITES | ABANDONED | COPIES | DELETES) & ~declined
+    flags: Flags = changing & (batch["outcome"] != Outcome.DROPPED)
+    return flags
 
 
-def is_copy(keys: Numbers) -> Flags:
-    """Whether a key lies in the region COPY."""
+def _is(batch: Operations, ops: frozenset[Op]) -> Flags:
+    flags: Flags = np.isin(batch["op"], [int(op) for op in ops])
+    return flags
+
+
+def _is_copy(keys: Numbers) -> Flags:
     flags: Flags = keys >> np.uint64(REGION_SHIFT) == np.uint64(Region.COPY)
     return flags
 
 
-def _changes(batch: Operations) -> Flags:
-    changing = np.isin(batch["op"], (*WRITES, *DELETES))
-    # what the target declined, as it was asked to, changed nothing
-    declined = np.isin(batch["op"], CONDITIONAL_WRITES) & (batch["outcome"] == Outcome.OK) & (batch["version"] == 0)
-    flags: Flags = changing & (batch["outcome"] != Outcome.DROPPED) & ~declined
-    return flags
+def _originals(keys: Numbers) -> Numbers:
+    return np.where(_is_copy(keys), keys - np.uint64(Region.COPY << REGION_SHIFT), keys)
 
 
 def _writes(effective: Operations, key_place: Places, keys: int) -> Writes:
@@ -205,13 +262,14 @@ def _writes(effective: Operations, key_place: Places, keys: int) -> Writes:
         start_ns=start_ns,
         end_ns=end_ns,
         acknowledged=acknowledged,
-        delete=np.isin(effective["op"], DELETES),
+        delete=_is(effective, DELETES),
+        copy=_is(effective, COPIES),
         acceptable=end_ns >= newest_start_ns[key_place],
     )
 
 
 def _versions(writes: Writes, refused: Numbers) -> _Versions:
-    places = np.flatnonzero(~writes.delete & (writes.version != 0))
+    places = np.flatnonzero(~writes.delete & ~writes.copy & (writes.version != 0))
     version = np.concatenate([writes.version[places], refused])
     write = np.concatenate([places, np.full(len(refused), -1)]).astype(np.int64)
     order = np.argsort(version, kind="stable")
