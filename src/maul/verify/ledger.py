@@ -10,8 +10,8 @@ A copy writes whatever version its original has at some moment between its start
 record: any that the original may have had from the start of the earliest copy that may be the last one to the end of
 the latest is accepted, and no copy is called stale.
 
-Keys do not depend on each other, but copies on their originals: the ledger of a range of keys is the fold of the operations on that range.
-A record larger than memory can therefore be folded range by range.
+Keys do not depend on each other, but copies on their originals: the ledger of a range of keys and of their copies is
+the fold of the operations on both. A record larger than memory can therefore be folded range by range.
 """
 
 from collections.abc import Iterable

@@ -154,6 +154,13 @@ fn check_reads_of_what_is_made(plan: &Plan, root: &Object<'_>) {
             "give delete, delete_version or multi_delete a weight, or leave get_deleted out",
         );
     }
+    if has(&Op::DeleteVersion) && plan.keyspace.delete_from == DeleteFrom::Base {
+        root.problem(
+            "keyspace.delete_from",
+            "is base, but delete_version would bring back the version before the one that it deletes",
+            "set it to ephemeral, whose keys are written once, or leave delete_version out",
+        );
+    }
     if has(&Op::GetPart) && !has(&Op::Multipart) && region != Region::Multipart {
         root.problem(
             "mix",

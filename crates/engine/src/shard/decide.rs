@@ -210,9 +210,7 @@ impl Shard {
                 Op::MultiDelete => first(self.keys_per_request()),
                 _ => self.base_key(flight, number),
             };
-            if flight.op == Op::DeleteVersion {
-                flight.known = self.memory.forget(flight.key).unwrap_or_default();
-            }
+            self.memory.forget(flight.key);
         } else if let Some(key) = self.ephemeral.take_oldest() {
             flight.key = key;
             flight.known = self.young.forget(key).unwrap_or_default();
