@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from maul import site
+from maul.campaign.model_mix import OpName
 from maul.core.operation import REGION_SHIFT, ErrorClass, Flag, Op, Outcome, Region, key_name
 from maul.lab.cluster import Lab
 from maul.load.generator import GeneratorState
@@ -27,7 +28,6 @@ from maul.plan.engine_plan import (
     Listing,
     MixEntry,
     Multipart,
-    OpName,
     RegionName,
     Timeouts,
     with_secrets,
@@ -124,7 +124,9 @@ def plan(door: Endpoint, epoch: int, mix: dict[OpName, float], requests: int, **
     )
 
 
-def carried_out(engine_plan: EnginePlan, door: Endpoint, credentials: Credentials) -> tuple[Any, Mapping[ErrorClass, str]]:
+def carried_out(
+    engine_plan: EnginePlan, door: Endpoint, credentials: Credentials
+) -> tuple[Any, Mapping[ErrorClass, str]]:
     """The rows of a run that ended by itself, and what was said of its errors."""
     ca = door.ca.read_text(encoding="ascii") if door.ca else None
     generator = RustGenerator(with_secrets(engine_plan, credentials, {door.name: ca}))

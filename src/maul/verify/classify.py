@@ -33,8 +33,8 @@ STICKY = (Answer.CORRUPT, Answer.PHANTOM)
 def evidence(operations: Operations) -> Operations:
     """The reads of present objects that say something of the target.
 
-    Those that were sent, not stopped by ourselves, and not declined as they were asked to be (304, 412); and of those of
-    the past the ones whose bytes are wrong.
+    Those that were sent, not stopped by ourselves, and not declined as they were asked to be (304, 412); and of
+    those of the past the ones whose bytes are wrong.
     """
     ours = np.isin(operations["error_class"], (ErrorClass.STOPPED, ErrorClass.BACKLOG))
     asked = np.isin(operations["op"], [int(op) for op in READS])

@@ -8,7 +8,7 @@ history; the tests enumerate them.
 
 A copy writes whatever version its original has at some moment between its start and its end. Which one is not in the
 record: any that the original may have had from the start of the earliest copy that may be the last one to the end of
-the latest is accepted, and no copy is called stale.
+the latest is accepted; during the load no read of a copy is called stale.
 
 Keys do not depend on each other, but copies on their originals: the ledger of a range of keys and of their copies is
 the fold of the operations on both. A record larger than memory can therefore be folded range by range.
@@ -257,8 +257,8 @@ def _writes(effective: Operations, key_place: Places, keys: int) -> Writes:
     np.maximum.at(newest_start_ns, key_place[acknowledged], start_ns[acknowledged])
     return Writes(
         key_place=key_place,
-        # a copy has no version of its own: it carries the one that its base object had then
-        version=np.where(np.isin(effective["op"], COPIES), 0, effective["version"]).astype(np.uint64),
+        # a copy has no version of its own: it carries the one that its original had then
+        version=np.where(_is(effective, COPIES), 0, effective["version"]).astype(np.uint64),
         start_ns=start_ns,
         end_ns=end_ns,
         acknowledged=acknowledged,
