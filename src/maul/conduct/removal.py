@@ -10,7 +10,7 @@ from maul.conduct.stage import Stage
 from maul.conduct.target import OpenTarget
 from maul.core.errors import MaulError
 from maul.core.event import Edge, EventKind
-from maul.core.operation import key_name
+from maul.core.operation import Op, key_name
 from maul.plan import PhasePlan, Plan
 from maul.record import RunReader
 from maul.s3.client import Version, list_keys, list_versions
@@ -132,9 +132,16 @@ def prove_gone(stage: Stage, phase: PhasePlan) -> None:
 
 
 def ledger_names(plan: Plan, run: RunReader, tenant: int) -> set[str]:
-    """The names of every object that a tenant of a run wrote or tried to write."""
-    keys = tried_keys(operations_of_kinds(plan, run.operations(), WRITING_KINDS, tenant))
-    prefix = plan.tenants[tenant].prefix
+    """The names of every object that a tenant of a run wrote or tried to write.
+
+    In a bucket with versions a DELETE writes, too: a marker, even where there never was an object.
+    """
+    operations, account = run.operations(), plan.tenants[tenant]
+    keys = tried_keys(operations_of_kinds(plan, operations, WRITING_KINDS, tenant))
+    if account.versioning:
+        tidied = operations_of_kinds(plan, operations, {"clean-up"}, tenant)
+        keys = np.concatenate([keys, tidied["key"][tidied["op"] == Op.DELETE].astype(np.uint64)])
+    prefix = account.prefix
     return {key_name(prefix, int(key)) for key in np.unique(keys)}
 
 

@@ -245,12 +245,14 @@ def _estimate_s(ground: Ground, op: str, concurrency: int, expected: Amount) -> 
     )
 
 
-def _phase(phase: Phase, doors: tuple[EndpointPlan, ...], passes: tuple[PassPlan, ...], **more: Any) -> PhasePlan:
+def _phase(
+    phase: Phase, doors: tuple[EndpointPlan, ...], passes: tuple[PassPlan, ...], *, timed: bool = False, **more: Any
+) -> PhasePlan:
     return PhasePlan(
         name=phase.name,
         kind=phase.kind,
-        timed=more.pop("timed", False),
-        seconds=(max if more.get("timed") else math.fsum)(one.seconds for one in passes),
+        timed=timed,
+        seconds=max(one.seconds for one in passes) if timed else math.fsum(one.seconds for one in passes),
         expected=sum((one.expected for one in passes), Amount()),
         endpoints=tuple(door.name for door in doors),
         passes=passes,

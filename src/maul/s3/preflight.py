@@ -66,8 +66,23 @@ def preflight_bucket(
     if wishes.versioning and not wishes.object_lock:  # a lock has turned it on already
         with _explained(client, bucket, "PUT versioning"):
             client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    _require(client, bucket, wishes)
+    _require_soon(client, bucket, wishes, clock or SystemClock(), settle_s)
     return BucketFacts(bucket, created)
+
+
+def _require_soon(client: "S3Client", bucket: str, wishes: BucketWishes, clock: Clock, settle_s: float) -> None:
+    """As `_require`, of a bucket that we just made: gateways learn of it, and of what it can do, one after another."""
+    deadline_ns = clock.now_ns() + round(settle_s * 1e9)
+    while True:
+        try:
+            _require(client, bucket, wishes)
+        except MaulError as error:
+            unknown = isinstance(error.__cause__, AWS_ERRORS) and code_of(error.__cause__) == "NoSuchBucket"
+            if clock.now_ns() > deadline_ns or not (unknown or error.__cause__ is None):
+                raise
+        else:
+            return
+        clock.wait(_SETTLE_POLL_S)
 
 
 def _require(client: "S3Client", bucket: str, wishes: BucketWishes) -> None:
