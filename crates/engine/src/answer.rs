@@ -1,12 +1,15 @@
 //! The answer to one request, as far as an operation cares: status, what some headers say, and a bounded piece of text, a
 //! verified body or a document read as it streams in.
 
-use crate::body::{BodyVerdict, RangeVerifier, Verifier};
+use crate::body::checksum::Summing;
+use crate::body::{BodyVerdict, Evidence, RangeVerifier, Verifier};
 use crate::flight::deletions::Deletions;
 use crate::flight::listing::Listing;
 use crate::flight::tags::Tags;
 use crate::operation::ErrorClass;
 use crate::outcome;
+use crate::plan::ChecksumAlgorithm;
+use crate::text::Text;
 use crate::wire::http1::{Head, Sink};
 use crate::xml::Scanner;
 
@@ -99,6 +102,9 @@ pub struct Answer {
     pub tags: Tags,
     scanner: Scanner,
     reader: Reader,
+    /// What a checksum header says of the whole body, and the sum of the body so far.
+    sum: Option<(Text<16>, Summing)>,
+    wanted_sum: Option<ChecksumAlgorithm>,
 }
 
 impl Answer {
@@ -116,6 +122,13 @@ impl Answer {
             self.scanner.begin();
         }
         self.reader = reader;
+        self.sum = None;
+        self.wanted_sum = None;
+    }
+
+    /// Holds a checksum header against the body, where the answer has one. Only CRCs of 32 bits are cheap enough.
+    pub fn check_sum(&mut self, algorithm: Option<ChecksumAlgorithm>) {
+        self.wanted_sum = algorithm;
     }
 
     /// The class of the whole answer, by status and text.
@@ -137,9 +150,32 @@ impl Answer {
     /// What the body says, when it was checked.
     pub fn verdict(&mut self) -> Option<BodyVerdict> {
         match std::mem::take(&mut self.reader) {
-            Reader::Verify(verifier) => Some(verifier.finish()),
+            Reader::Verify(verifier) => Some(self.with_sum(verifier.finish())),
             Reader::VerifyRange(verifier) => Some(verifier.finish()),
             _ => None,
+        }
+    }
+
+    /// A good body whose checksum header is another's is not as it was announced.
+    fn with_sum(&mut self, verdict: BodyVerdict) -> BodyVerdict {
+        let Some((said, sum)) = self.sum.take() else {
+            return verdict;
+        };
+        let found = sum.finish();
+        if verdict.class != ErrorClass::None || said.as_str().as_bytes() == found.as_bytes() {
+            return verdict;
+        }
+        BodyVerdict {
+            class: ErrorClass::ChecksumMismatch,
+            evidence: Some(Evidence {
+                offset: 0,
+                expected: format!(
+                    "a body of the checksum {} that the header says",
+                    said.as_str()
+                ),
+                found: String::from_utf8_lossy(found.as_bytes()).into_owned(),
+            }),
+            ..verdict
         }
     }
 
@@ -176,12 +212,30 @@ impl Sink for Answer {
         self.content_range = head.content_range.and_then(ContentRange::read);
         self.content_length = head.content_length;
         self.reader = self.reader_of(head);
+        let said = match self.wanted_sum {
+            Some(ChecksumAlgorithm::Crc32) => head.crc32,
+            Some(ChecksumAlgorithm::Crc32c) => head.crc32c,
+            _ => None,
+        };
+        if let (Some(algorithm), Some(said), Reader::Verify(_)) =
+            (self.wanted_sum, said, &self.reader)
+        {
+            // The checksum of an upload's parts (…-3) is none of the whole body.
+            let whole = Some(Text::of(said))
+                .filter(|said| !said.is_empty() && !said.as_str().contains('-'));
+            self.sum = whole.map(|said| (said, Summing::new(algorithm)));
+        }
     }
 
     fn body(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         match &mut self.reader {
-            Reader::Verify(verifier) => verifier.feed(bytes),
+            Reader::Verify(verifier) => {
+                verifier.feed(bytes);
+                if let Some((_, sum)) = &mut self.sum {
+                    sum.update(bytes);
+                }
+            }
             Reader::VerifyRange(verifier) => verifier.feed(bytes),
             Reader::Discard => {}
             Reader::Text => keep(&mut self.text, bytes, TEXT_BYTES_MAX),

@@ -11,7 +11,7 @@ use crate::clock::NS_PER_S;
 use crate::flight::upload::NO_UPLOAD;
 use crate::flight::{body_key, tags, Exchange, Flight, Step};
 use crate::operation::{Key, Op, Region};
-use crate::plan::{Multipart, Plan};
+use crate::plan::{ChecksumAlgorithm, Multipart, Plan};
 use crate::sigv4;
 use crate::wire::request::{Ask, BodyRange, Payload, Resource, Role};
 
@@ -84,13 +84,19 @@ impl Shard {
         parser.begin(flight.op == Op::Head);
         answer.tags.begin();
         answer.begin(reader(flight, plan, size_min));
+        let sum = checked_sum(flight.op, plan);
+        answer.check_sum(sum);
 
         text.write(flight, plan, unix_s);
         let text = text.done();
         let mut pairs = Pairs::default();
         pairs.fill(flight, plan, &answer.listing.asked, &text);
         let mut headers = [("", &b""[..]); HEADERS_MAX];
-        let count = fill_headers(flight, &text, &mut headers);
+        let mut count = fill_headers(flight, &text, &mut headers);
+        if sum.is_some() {
+            headers[count] = ("x-amz-checksum-mode", b"ENABLED");
+            count += 1;
+        }
         let fixed = plan.keyspace.fixed_key.is_some();
         let (method, resource) = method_and_resource(flight, fixed);
         let mut ask = Ask {
@@ -121,6 +127,20 @@ impl Shard {
             _ => self.sizes.min().min(self.traced_min),
         }
     }
+}
+
+/// The checksum that a read of a whole object asks for, to be held against its body.
+fn checked_sum(op: Op, plan: &Plan) -> Option<ChecksumAlgorithm> {
+    let whole = matches!(
+        op,
+        Op::Get | Op::GetIfMatch | Op::GetIfNoneMatch | Op::GetVersion
+    );
+    let algorithm = plan.s3.checksum?.algorithm;
+    let cheap = matches!(
+        algorithm,
+        ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c
+    );
+    (whole && cheap && plan.verify).then_some(algorithm)
 }
 
 /// Most headers that an operation adds.

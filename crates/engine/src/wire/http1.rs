@@ -35,6 +35,10 @@ pub struct Head<'a> {
     pub version_id: Option<&'a [u8]>,
     /// The `Content-Range`.
     pub content_range: Option<&'a [u8]>,
+    /// The `x-amz-checksum-crc32`.
+    pub crc32: Option<&'a [u8]>,
+    /// The `x-amz-checksum-crc32c`.
+    pub crc32c: Option<&'a [u8]>,
 }
 
 /// Takes an answer apart into calls.
@@ -261,6 +265,8 @@ impl Parser {
             request_id: fields.request_id,
             version_id: fields.version_id,
             content_range: fields.content_range,
+            crc32: fields.crc32,
+            crc32c: fields.crc32c,
         });
         Ok(Some(used))
     }

@@ -414,3 +414,39 @@ fn refusals_of_conditions_that_nobody_asked_for_are_errors() {
         assert_eq!(one(&server, "put").only(), (O::Fail, class), "{code}");
     }
 }
+
+#[test]
+fn a_checksum_header_that_is_anothers_is_told() {
+    for (header, algorithm) in [
+        ("x-amz-checksum-crc32c", "crc32c"),
+        ("x-amz-checksum-crc32", "crc32"),
+    ] {
+        let result = |value: Option<&str>| {
+            let s3 = MiniS3::default();
+            filled(&s3);
+            let value = value.map(str::to_owned);
+            let server = lying(&s3, move |request, (_, headers, body)| {
+                assert_eq!(request.header("x-amz-checksum-mode"), Some("ENABLED"));
+                let crc = match algorithm {
+                    "crc32" => crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, body),
+                    _ => crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, body),
+                };
+                let right = maul_engine::body::checksum::Sum::of(&crc.to_be_bytes()[4..]);
+                let right = std::str::from_utf8(right.as_bytes()).unwrap().to_owned();
+                let value = value.clone().unwrap_or(right);
+                *headers += &format!("{header}: {value}\r\n");
+            });
+            let get = plan(&server.url(), "get", 5)
+                .with("/epoch", json!(2))
+                .with("/sizes/bytes", json!(20_000))
+                .with(
+                    "/s3/checksum",
+                    json!({"algorithm": algorithm, "in": "header"}),
+                );
+            run(&get).only()
+        };
+        assert_eq!(result(None), (O::Ok, C::None), "{algorithm}");
+        assert_eq!(result(Some("AAAAAA==")), (O::Fail, C::ChecksumMismatch));
+        assert_eq!(result(Some("AAAAAA==-3")), (O::Ok, C::None), "of parts");
+    }
+}

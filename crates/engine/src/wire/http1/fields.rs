@@ -11,6 +11,8 @@ pub(super) struct Fields<'a> {
     pub request_id: Option<&'a [u8]>,
     pub version_id: Option<&'a [u8]>,
     pub content_range: Option<&'a [u8]>,
+    pub crc32: Option<&'a [u8]>,
+    pub crc32c: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -24,6 +26,8 @@ impl<'a> Fields<'a> {
             request_id: None,
             version_id: None,
             content_range: None,
+            crc32: None,
+            crc32c: None,
         };
         for header in headers {
             let name = header.name;
@@ -34,6 +38,12 @@ impl<'a> Fields<'a> {
                 14 if name.eq_ignore_ascii_case("content-length") => fields.length(header.value)?,
                 13 if name.eq_ignore_ascii_case("content-range") => {
                     fields.content_range = Some(header.value);
+                }
+                20 if name.eq_ignore_ascii_case("x-amz-checksum-crc32") => {
+                    fields.crc32 = Some(header.value);
+                }
+                21 if name.eq_ignore_ascii_case("x-amz-checksum-crc32c") => {
+                    fields.crc32c = Some(header.value);
                 }
                 16 if name.eq_ignore_ascii_case("x-amz-request-id") => {
                     fields.request_id = Some(header.value);
