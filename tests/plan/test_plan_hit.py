@@ -139,3 +139,35 @@ def test_the_engine_itself_accepts_every_hit(op, load):
     for one in made:
         for each in engines(one):
             engine.Engine(json.dumps(plan.with_secrets(each, None, {})))
+
+
+def test_how_requests_are_made_reaches_every_engine():
+    made = hit(
+        Hit(url="https://127.0.0.1:1", op="presigned_get", concurrency=4, think_s=0.05, payload="chunked",
+            checksum="crc32c", encryption="sse-c", requests_each=3, resumption=False),
+        "r1", 2,
+    )  # fmt: skip
+    for engine in (made.fill, made.main, made.clean_up):
+        assert (engine.s3.payload, engine.s3.encryption) == ("chunked", "sse-c")
+        assert (engine.s3.checksum.algorithm, engine.s3.checksum.place) == ("crc32c", "trailer")
+        assert (engine.connections.requests_each, engine.connections.resumption) == (3, 0.0)
+    assert made.main.arrivals.think.mean_ms == 50.0
+    paced = hit(Hit(url=URL, rate_per_s=5.0, poisson=True, checksum="sha256"), "r1", 2).main
+    assert (paced.arrivals.process, paced.s3.checksum.place) == ("poisson", "header")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"op": "copy"}, "--op: copy says little alone"),
+        ({"payload": "unsigned-trailer"}, "--payload: unsigned-trailer carries a checksum"),
+        ({"anonymous": True, "payload": "signed"}, "--anonymous: needs no signature"),
+        ({"encryption": "sse-c"}, "--sse: sse-c sends its key"),
+        ({"poisson": True}, "--poisson: shapes an open loop; give --rate"),
+        ({"requests_each": 0}, "--requests-each: must be from 1"),
+        ({"think_s": 9999.0}, "--think: must be from 0 to 3,600"),
+    ],
+)
+def test_requests_that_cannot_be_are_refused(given, says):
+    with pytest.raises(CampaignError, match=says):
+        hit(Hit(url="http://127.0.0.1:1", **{"concurrency": 1, **given}), "r1", 2)

@@ -3,12 +3,13 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
 from maul.campaign.model_mix import OpName
+from maul.campaign.model_requests import ChecksumName, PayloadMode
 from maul.cli import screen
 from maul.cli.live import Screen
 from maul.conduct.hit import HitResult, run_hit
@@ -19,6 +20,7 @@ from maul.plan import Hit
 from maul.s3.credentials import Credentials, load_credentials
 
 _EXAMPLE_CHARS_MAX = 120
+_HOW = "How requests are made"
 
 
 def hit(
@@ -50,16 +52,46 @@ def hit(
     connections: Annotated[int, typer.Option("--connections", help="Connections at most.")] = 128,
     timeout: Annotated[str, typer.Option("--timeout", help="Of one request.")] = "5s",
     shards: Annotated[int | None, typer.Option("--shards", help="Generator threads. Default: by the rate.")] = None,
+    poisson: Annotated[
+        bool, typer.Option("--poisson", help="With --rate: at random moments.", rich_help_panel=_HOW)
+    ] = False,
+    think: Annotated[
+        str, typer.Option("--think", help="With --concurrency: pause before each operation.", rich_help_panel=_HOW)
+    ] = "0s",
+    payload: Annotated[
+        PayloadMode, typer.Option("--payload", help="What signatures cover of a body.", rich_help_panel=_HOW)
+    ] = "unsigned",
+    checksum: Annotated[
+        ChecksumName | None, typer.Option("--checksum", help="With every written body.", rich_help_panel=_HOW)
+    ] = None,
+    sse: Annotated[
+        Literal["sse-s3", "sse-c"] | None, typer.Option("--sse", help="Encryption at rest.", rich_help_panel=_HOW)
+    ] = None,
+    addressing: Annotated[
+        Literal["path", "virtual"], typer.Option("--addressing", help="How the bucket is named.", rich_help_panel=_HOW)
+    ] = "path",
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="No signatures, whatever the environment says.", rich_help_panel=_HOW)
+    ] = False,
+    requests_each: Annotated[
+        int | None,
+        typer.Option("--requests-each", help="Close a connection after so many.", rich_help_panel=_HOW),
+    ] = None,
+    no_resumption: Annotated[
+        bool, typer.Option("--no-resumption", help="A full TLS handshake each time.", rich_help_panel=_HOW)
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Numbers for machines on stdout.")] = False,
 ) -> int:
     """Load one endpoint and print what came of it. Objects of our own are filled first, verified, and cleaned up."""
     request = _request(
         url=url, op=op, rate=rate, concurrency=concurrency, size=size, duration=duration, objects=objects, key=key,
         bucket=bucket, ca=ca, region=region, connections=connections, timeout=timeout, shards=shards,
+        poisson=poisson, think=think, payload=payload, checksum=checksum, encryption=sse, addressing=addressing,
+        anonymous=anonymous, requests_each=requests_each, resumption=not no_resumption,
     )  # fmt: skip
     progress = Screen(screen.ERR, quiet=as_json)
     try:
-        result = run_hit(request, _credentials(credentials), progress)
+        result = run_hit(request, None if anonymous else _credentials(credentials), progress)
     finally:
         progress.close()
     if as_json:
@@ -80,6 +112,7 @@ def _request(**options: object) -> Hit:
             size_bytes=parse_size(str(options.pop("size"))),
             seconds=parse_duration(str(options.pop("duration"))),
             request_timeout_s=parse_duration(str(options.pop("timeout"))),
+            think_s=parse_duration(str(options.pop("think"))),
             ca=None if (ca := options.pop("ca")) is None else str(ca),
             **options,
         )

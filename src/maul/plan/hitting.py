@@ -3,17 +3,21 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from maul.campaign.model_mix import PART_SIZE_MIN_BYTES, OpName
+from maul.campaign.model_requests import ChecksumName, PayloadMode
 from maul.campaign.problems import CampaignProblemsError, Problem
 from maul.campaign.quantities import OBJECTS_MAX, SIZE_MAX_BYTES, BucketName
 from maul.core.ids import run_number
 from maul.core.units import show_size
 from maul.plan.engine_plan import (
+    Checksum,
     ClosedArrivals,
+    Connections,
     Constant,
     EngineEndpoint,
     EngineLimits,
@@ -27,10 +31,12 @@ from maul.plan.engine_plan import (
     Multipart,
     OpenArrivals,
     RegionName,
+    Think,
     Timeouts,
 )
 from maul.plan.ground import DRAIN_MARGIN_S, derived_seed
 from maul.plan.model import EndpointPlan
+from maul.plan.shapes import IN_PARTS
 from maul.plan.shards import Demand, choose_shards
 from maul.site.model import Url
 
@@ -40,7 +46,14 @@ REQUESTS_MAX = 100_000_000
 BYTES_MAX = 10**13
 RATE_MAX_PER_S = 1e6
 SWEEP_CONCURRENCY = 16
-_WRITES: dict[OpName, RegionName] = {"put": "base", "multipart": "multipart"}
+_WRITES: dict[OpName, RegionName] = {
+    "put": "base", "presigned_put": "base", "multipart": "multipart", "multipart_abort": "multipart",
+}  # fmt: skip
+ALONE: tuple[OpName, ...] = (
+    "get", "get_range", "presigned_get", "head", "put", "presigned_put", "delete", "list", "list_v1", "multipart",
+    "multipart_abort", "put_tags", "get_tags",
+)  # fmt: skip
+"""Operations that say something when nothing else happens."""
 
 
 class Hit(Frozen):
@@ -65,6 +78,19 @@ class Hit(Frozen):
     connect_timeout_s: float = 3.0
     request_timeout_s: float = 5.0
     seed: int = 1
+    payload: PayloadMode = "unsigned"
+    checksum: ChecksumName | None = None
+    """In the header; in the trailer where the payload is chunked."""
+    addressing: Literal["path", "virtual"] = "path"
+    encryption: Literal["sse-s3", "sse-c"] | None = None
+    anonymous: bool = False
+    requests_each: int | None = None
+    """A connection is closed after so many; None: kept."""
+    resumption: bool = True
+    think_s: float = 0.0
+    """Closed loop: pause before each operation."""
+    poisson: bool = False
+    """Open loop: arrivals at random moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +114,7 @@ def hit(request: Hit, run_id: str, cores: int) -> HitPlan:
     ('b-1', None, 'open')
     """
     origin, bucket, problems = _address(request)
-    problems += [*_load_problems(request), *_object_problems(request)]
+    problems += [*_load_problems(request), *_object_problems(request), *_request_problems(request)]
     if problems:
         raise CampaignProblemsError(problems, None)
     return _Draft(request, run_id, cores, origin, bucket).plan()
@@ -139,6 +165,25 @@ def _load_problems(request: Hit) -> Iterator[Problem]:
             f"{rate:g}/s × {request.seconds:g} s = {rate * request.seconds:,.0f} requests, and the limit is "
             f"{REQUESTS_MAX:,}; lower one",
         )
+
+
+def _request_problems(request: Hit) -> Iterator[Problem]:
+    if request.op not in ALONE:
+        says = f"{request.op} says little alone; use one of {', '.join(ALONE)}, or a campaign"
+        yield Problem(("--op",), says)
+    if request.payload == "unsigned-trailer" and request.checksum is None:
+        yield Problem(("--payload",), "unsigned-trailer carries a checksum behind the body; add --checksum")
+    if request.anonymous and (request.payload != "unsigned" or request.op.startswith("presigned")):
+        yield Problem(("--anonymous",), "needs no signature, and --payload or --op asks for one; drop one of them")
+    if request.encryption == "sse-c" and not request.url.startswith("https:"):
+        yield Problem(("--sse",), "sse-c sends its key with every request, and the URL is plain http; use https")
+    if request.think_s and request.rate_per_s is not None:
+        yield Problem(("--think",), "is the pause of a closed loop, and --rate is an open one; drop one of them")
+    if request.poisson and request.rate_per_s is None:
+        yield Problem(("--poisson",), "shapes an open loop; give --rate")
+    for option, value, most in (("--requests-each", request.requests_each, 10**9), ("--think", request.think_s, 3600)):
+        if (value is not None and not 0 <= value <= most) or (value == 0 and option == "--requests-each"):
+            yield Problem((option,), f"must be from {1 if option == '--requests-each' else 0} to {most:,}")
 
 
 def _object_problems(request: Hit) -> Iterator[Problem]:
@@ -199,7 +244,7 @@ class _Draft:
 
     def _main(self, objects: int, region: RegionName) -> EnginePlan:
         request, own = self.request, self.request.key is None
-        in_turn = request.op in {"delete", "put", "multipart"}
+        in_turn = request.op == "delete" or request.op in _WRITES
         keyspace = Keyspace(
             objects=objects,
             choice=KeyChoice(kind="sequential" if in_turn else "uniform"),
@@ -209,10 +254,16 @@ class _Draft:
         )
         arrivals: OpenArrivals | ClosedArrivals
         if request.rate_per_s is not None:
-            arrivals = OpenArrivals(profile=(Constant(rate=request.rate_per_s, seconds=request.seconds),))
+            steady = (Constant(rate=request.rate_per_s, seconds=request.seconds),)
+            arrivals = OpenArrivals(profile=steady, process="poisson" if request.poisson else "even")
         else:
             last = objects if request.op == "delete" else None
-            arrivals = ClosedArrivals(concurrency=request.concurrency or 1, seconds=request.seconds, requests=last)
+            arrivals = ClosedArrivals(
+                concurrency=request.concurrency or 1,
+                seconds=request.seconds,
+                requests=last,
+                think=Think(mean_ms=request.think_s * 1000) if request.think_s else None,
+            )
         return self._engine(2, request.op, keyspace, arrivals).model_copy(update={"verify": own})
 
     def _sweep(self, epoch: int, op: OpName, keyspace: Keyspace) -> EnginePlan:
@@ -234,12 +285,13 @@ class _Draft:
             epoch=epoch,
             shards=choose_shards(demand, self.cores, request.shards),
             endpoints=(EngineEndpoint(name="target", url=self.origin, server_name=request.server_name),),
-            s3=EngineS3(bucket=self.bucket or None, prefix=self._prefix, region=request.region),
+            s3=self._s3(),
             keyspace=keyspace,
             sizes=FixedSizes(bytes=request.size_bytes),
             mix=(MixEntry(op=op, weight=1.0),),
-            multipart=self._multipart(keyspace.objects) if op == "multipart" else None,
+            multipart=self._multipart(keyspace.objects) if op in IN_PARTS else None,
             arrivals=arrivals,
+            connections=Connections(requests_each=request.requests_each, resumption=1.0 if request.resumption else 0.0),
             timeouts=Timeouts(
                 connect_ms=math.ceil(request.connect_timeout_s * 1000),
                 request_ms=math.ceil(request.request_timeout_s * 1000),
@@ -254,6 +306,21 @@ class _Draft:
                 connections=in_flight,
             ),
             record_operations=False,
+        )
+
+    def _s3(self) -> EngineS3:
+        request, checksum = self.request, None
+        if request.checksum is not None:
+            chunked = request.payload in {"chunked", "unsigned-trailer"}
+            checksum = Checksum(algorithm=request.checksum, place="trailer" if chunked else "header")
+        return EngineS3(
+            bucket=self.bucket or None,
+            prefix=self._prefix,
+            region=request.region,
+            payload=request.payload,
+            addressing=request.addressing,
+            checksum=checksum,
+            encryption=request.encryption,
         )
 
     def _multipart(self, objects: int) -> Multipart:
