@@ -1,7 +1,7 @@
 """Writes crates/engine/tests/vectors/requests.json: what other implementations make of the same requests.
 
-Presigned queries and chunked framing come from botocore. The signatures of chunks are those that AWS published; botocore
-signs no chunks, so they are checked here against a second reading of the specification, which is fifteen lines long.
+Presigned queries and chunked framing come from botocore. The signatures of chunks are those that AWS published;
+botocore signs no chunks, so they are checked here against a second reading of the specification.
 
     PYTHONPATH=src .venv/bin/python scripts/request_vectors.py
 """

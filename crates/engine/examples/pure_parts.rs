@@ -11,6 +11,9 @@ use maul_engine::schedule::Arrivals;
 use maul_engine::sigv4::{Request, Signer, UNSIGNED_PAYLOAD};
 use maul_engine::sizes::Sizes;
 use maul_engine::tally::Tally;
+use maul_engine::wire::request::{Ask, BodyRange, Encoder, Outgoing, Payload, Resource, Role};
+use maul_engine::wire::Source;
+use serde_json::json;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -80,6 +83,69 @@ fn signatures() {
         black_box(&lines);
     });
     println!("sign    {ns:8.0} ns");
+}
+
+/// A whole PUT, from its parts to the bytes for the socket: head, signature, body, frames, checksum.
+fn requests(bytes: u64) {
+    let document = include_str!("../tests/vectors/plan.json");
+    let Ok(document) = serde_json::from_str::<serde_json::Value>(document) else {
+        return;
+    };
+    let none = serde_json::Value::Null;
+    let sum = |algorithm: &str, place: &str| json!({"algorithm": algorithm, "in": place});
+    for (payload, checksum) in [
+        ("unsigned", none.clone()),
+        ("unsigned", sum("crc32c", "header")),
+        ("signed", none.clone()),
+        ("signed", sum("crc32c", "header")),
+        ("unsigned-trailer", sum("crc32c", "trailer")),
+        ("unsigned-trailer", sum("crc64nvme", "trailer")),
+        ("unsigned-trailer", sum("sha1", "trailer")),
+        ("unsigned-trailer", sum("sha256", "trailer")),
+        ("chunked", none),
+        ("chunked", sum("crc32c", "trailer")),
+        ("chunked", sum("sha256", "trailer")),
+    ] {
+        let mut document = document.clone();
+        document["s3"]["payload"] = json!(payload);
+        document["s3"]["checksum"] = checksum.clone();
+        let Ok(plan) = Plan::parse(&document.to_string()) else {
+            return;
+        };
+        let mut encoder = Encoder::new(&plan);
+        let (mut out, mut room) = (Outgoing::default(), vec![0; 64 << 10]);
+        let ns = measure((200 << 20) / (bytes + 8192) / 4, |number| {
+            put(&mut encoder, &mut out, number, bytes);
+            while !out.is_spent() {
+                black_box(out.fill(&mut room));
+            }
+        });
+        let checksum = checksum["algorithm"].as_str().unwrap_or("no checksum");
+        println!("put     {bytes:>9} B  {ns:8.0} ns, {payload}, {checksum}");
+    }
+}
+
+fn put(encoder: &mut Encoder, out: &mut Outgoing, number: u64, bytes: u64) {
+    let id = BodyId {
+        run: 1,
+        key: number,
+        version: number,
+        size: bytes,
+    };
+    let (start, end) = (0, bytes);
+    let mut ask = Ask {
+        method: "PUT",
+        endpoint: 0,
+        role: Role::Put,
+        resource: Resource::Object(Key(number)),
+        query: &mut [],
+        headers: &[],
+        presigned: false,
+        payload: Payload::Blocks(BodyRange { id, start, end }),
+        closes: false,
+        unix_s: 1_795_384_564 + number / 10_000,
+    };
+    encoder.encode(black_box(&mut ask), out);
 }
 
 fn tallies() {
@@ -215,6 +281,9 @@ fn main() {
         bodies(size);
     }
     signatures();
+    for bytes in [0, 4 << 10, 1 << 20] {
+        requests(bytes);
+    }
     tallies();
     choices();
 }

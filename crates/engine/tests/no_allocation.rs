@@ -5,12 +5,15 @@
 use maul_engine::body::{fill, BodyId, Verifier};
 use maul_engine::keyspace::{Ephemeral, KeyChooser};
 use maul_engine::mix::Mix;
-use maul_engine::operation::{ErrorClass, Op, OperationRecord, Outcome};
+use maul_engine::operation::{ErrorClass, Key, Op, OperationRecord, Outcome, Region};
 use maul_engine::plan::{KeyChoice, Keyspace, Plan, Segment, Share, Wave};
 use maul_engine::schedule::{Arrivals, Poisson, Stripe};
 use maul_engine::sigv4::{Request, Signer, UNSIGNED_PAYLOAD};
 use maul_engine::sizes::Sizes;
 use maul_engine::tally::Tally;
+use maul_engine::wire::request::{Ask, BodyRange, Encoder, Outgoing, Payload, Resource, Role};
+use maul_engine::wire::Source;
+use serde_json::{json, Value};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -234,4 +237,64 @@ fn a_request_allocates_nothing() {
     let counted = allocations(|| (0..1_000).for_each(|_| parts.one_request()));
     assert_eq!(counted, 0);
     assert!(allocations(|| drop(std::hint::black_box(vec![1u8; 100]))) > 0);
+}
+
+/// Encodes a PUT of a key and takes everything that is sent.
+fn one_put(encoder: &mut Encoder, out: &mut Outgoing, room: &mut [u8], number: u64, size: u64) {
+    let (key, mut query) = (Key::new(Region::Base, number), [("partNumber", "1")]);
+    let id = BodyId {
+        run: 1,
+        key: key.0,
+        version: 1,
+        size,
+    };
+    let mut ask = Ask {
+        method: "PUT",
+        endpoint: 0,
+        role: Role::Put,
+        resource: Resource::Object(key),
+        query: &mut query,
+        headers: &[("if-none-match", b"*")],
+        presigned: number % 10 == 0,
+        payload: Payload::Blocks(BodyRange {
+            id,
+            start: 0,
+            end: size,
+        }),
+        closes: false,
+        unix_s: 1_800_000_000 + number / 10,
+    };
+    encoder.encode(&mut ask, out);
+    while !out.is_spent() {
+        out.fill(room);
+    }
+}
+
+#[test]
+fn no_way_to_send_a_body_allocates() {
+    for (payload, place) in [
+        ("unsigned", "header"),
+        ("signed", "header"),
+        ("chunked", "trailer"),
+        ("unsigned-trailer", "trailer"),
+    ] {
+        for algorithm in ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"] {
+            let mut text: Value = serde_json::from_str(include_str!("vectors/plan.json")).unwrap();
+            text["s3"]["encryption"] = json!("sse-c");
+            text["s3"]["payload"] = json!(payload);
+            text["s3"]["checksum"] = json!({"algorithm": algorithm, "in": place});
+            let plan = Plan::parse(&text.to_string()).unwrap();
+            let mut encoder = Encoder::new(&plan);
+            let (mut out, mut room) = (Outgoing::default(), vec![0; 64 << 10]);
+            let mut puts = |numbers: std::ops::Range<u64>| {
+                for number in numbers {
+                    let size = [0, 100, 4_096, 70_000][number as usize % 4];
+                    one_put(&mut encoder, &mut out, &mut room, number, size);
+                }
+            };
+            puts(0..20);
+            let counted = allocations(|| puts(20..60));
+            assert_eq!(counted, 0, "{payload} {algorithm}");
+        }
+    }
 }
