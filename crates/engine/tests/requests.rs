@@ -262,7 +262,17 @@ fn every_mode_is_what_a_server_reads() {
     for mode in modes {
         let mut encoder = Encoder::new(&plan(&mode));
         let chunk = CHUNK_BYTES;
-        for length in [0, 1, 4_096, chunk - 1, chunk, chunk + 1, 2 * chunk + 70] {
+        for length in [
+            0,
+            1,
+            4_096,
+            8_192,
+            8_193,
+            chunk - 1,
+            chunk,
+            chunk + 1,
+            2 * chunk + 70,
+        ] {
             for room in [48 * 1024, 64 * 1024] {
                 read_back(&mut encoder, 0, length, room)
                     .unwrap_or_else(|error| panic!("{mode} {length}: {error}"));

@@ -79,6 +79,10 @@ pub struct Ask<'a, 'q> {
     pub unix_s: u64,
 }
 
+/// Bodies up to this size are made once when their head needs to know them; larger ones twice, because every connection
+/// would have to hold one.
+const MADE_BYTES_MAX: u64 = 8 * 1024;
+
 /// Encodes and signs requests; one per shard.
 pub struct Encoder {
     signer: Option<Signer>,
@@ -94,6 +98,7 @@ pub struct Encoder {
     path: Vec<u8>,
     query: Vec<u8>,
     length: Vec<u8>,
+    made: Vec<u8>,
 }
 
 impl Encoder {
@@ -134,6 +139,7 @@ impl Encoder {
             path: Vec::new(),
             query: Vec::new(),
             length: Vec::new(),
+            made: Vec::new(),
         }
     }
 
@@ -191,6 +197,7 @@ impl Encoder {
         match ask.payload {
             Payload::None => {}
             Payload::Bytes(bytes) => write(text, &[bytes]),
+            Payload::Blocks(_) if body.made => write(text, &[&self.made]),
             Payload::Blocks(range) if body.framed == Framed::No => {
                 out.follow(range, Framing::Plain)
             }
@@ -204,7 +211,7 @@ impl Encoder {
     }
 
     /// How the body is sent, and what the head says about it.
-    fn body_of(&self, ask: &Ask<'_, '_>) -> Body {
+    fn body_of(&mut self, ask: &Ask<'_, '_>) -> Body {
         let plain = |word, length, sum| Body {
             word,
             length,
@@ -212,6 +219,7 @@ impl Encoder {
             sum,
             framed: Framed::No,
             trailer: None,
+            made: false,
         };
         let unsigned = ask.presigned || self.signer.is_none();
         let range = match ask.payload {
@@ -233,15 +241,24 @@ impl Encoder {
         let mut sum = in_header.map(|checksum| Summing::new(checksum.algorithm));
         let mut sha256 = (self.payload == PayloadMode::Signed && !unsigned)
             .then(|| digest::Context::new(&digest::SHA256));
-        if sum.is_some() || sha256.is_some() {
-            body::each_piece(&range.id, range.start, range.length(), |piece| {
+        let made = sum.is_some() || sha256.is_some();
+        if made {
+            self.made.clear();
+            let mut hash = |piece: &[u8]| {
                 if let Some(sum) = &mut sum {
                     sum.update(piece);
                 }
                 if let Some(sha256) = &mut sha256 {
                     sha256.update(piece);
                 }
-            });
+            };
+            if range.length() <= MADE_BYTES_MAX {
+                self.made.resize(range.length() as usize, 0);
+                body::fill(&range.id, range.start, &mut self.made);
+                hash(&self.made);
+            } else {
+                body::each_piece(&range.id, range.start, range.length(), hash);
+            }
         }
         let sum = sum.map(Summing::finish);
         let (word, framed) = match self.payload {
@@ -267,6 +284,7 @@ impl Encoder {
             ),
         };
         let mut body = plain(word, range.length(), sum);
+        body.made = made && framed == Framed::No && range.length() <= MADE_BYTES_MAX;
         if framed != Framed::No {
             let algorithm = trailer.map(|checksum| checksum.algorithm);
             body.sent = chunked_length(body.length, framed == Framed::Signed, algorithm);
@@ -384,6 +402,8 @@ struct Body {
     sum: Option<Sum>,
     framed: Framed,
     trailer: Option<Checksum>,
+    /// It was made to be hashed, and can be sent as it is.
+    made: bool,
 }
 
 /// The further headers of one request.
