@@ -26,7 +26,7 @@ from maul.load import RustGenerator
 from maul.s3.client import list_keys, make_client
 from maul.s3.credentials import Credentials, load_credentials
 from maul.s3.endpoint import Endpoint
-from maul.s3.preflight import preflight_bucket, remove_bucket
+from maul.s3.preflight import preflight_bucket, preflight_object, remove_bucket
 from maul.s3.removal import delete_keys
 
 pytestmark = pytest.mark.cluster
@@ -48,13 +48,15 @@ class Place:
 @pytest.fixture(scope="module")
 def place(lab: Lab) -> Iterator[Place]:
     found = site.load(lab.site_path)
-    one = found.endpoints[0]
     assert found.credentials is not None
-    door = Endpoint(one.name, one.url, Path(one.ca) if one.ca else None, one.server_name)
+    doors = [Endpoint(one.name, one.url, Path(one.ca) if one.ca else None, one.server_name) for one in found.endpoints]
+    door = doors[0]
     keys = load_credentials(Path(found.credentials.file), {})
     client = make_client(door, keys)
     bucket = "requests"
     preflight_bucket(client, bucket, create=True)
+    for other in doors:  # a gateway hears of a new bucket a moment later
+        preflight_object(make_client(other, keys), bucket, PREFIX)
     yield Place(door, keys, bucket)
     delete_keys(client, bucket, list_keys(client, bucket, PREFIX).keys)
     assert remove_bucket(client, bucket)
@@ -116,8 +118,6 @@ def test_what_is_written_in_this_way_is_read_back_whole(place: Place, way: str) 
         for op in ("put", "get"):
             outcomes, classes, example = run(place, op, size, WAYS[way])
             assert set(outcomes) == {Outcome.OK}, (way, op, size, classes, example)
-    if "sha" in way:
-        return  # the engine does not complete uploads of parts whose digests cannot be joined
     outcomes, classes, example = run(place, "multipart", 0, WAYS[way])
     assert set(outcomes) == {Outcome.OK}, (way, "multipart", classes, example)
 

@@ -37,6 +37,27 @@ impl ChecksumAlgorithm {
         }
     }
 
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Crc32,
+        Self::Crc32c,
+        Self::Crc64Nvme,
+        Self::Sha1,
+        Self::Sha256,
+    ];
+
+    /// The element of a body that holds it.
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::Crc32 => "<ChecksumCRC32>",
+            Self::Crc32c => "<ChecksumCRC32C>",
+            Self::Crc64Nvme => "<ChecksumCRC64NVME>",
+            Self::Sha1 => "<ChecksumSHA1>",
+            Self::Sha256 => "<ChecksumSHA256>",
+        }
+    }
+
     /// What a multipart object's checksum is made of, as `x-amz-checksum-type` names it: CRCs of parts can be joined to
     /// that of the whole, digests cannot.
     #[must_use]
@@ -84,6 +105,20 @@ impl Sum {
             text,
             length: bytes.len().div_ceil(3) * 4,
         }
+    }
+
+    /// As somebody else wrote it; None when it is no checksum of that kind.
+    #[must_use]
+    pub fn read(algorithm: ChecksumAlgorithm, text: &[u8]) -> Option<Self> {
+        let digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+        (text.len() == algorithm.text_length() && text.iter().all(digit)).then(|| {
+            let mut sum = Self {
+                text: [b'='; TEXT_BYTES_MAX],
+                length: text.len(),
+            };
+            sum.text[..text.len()].copy_from_slice(text);
+            sum
+        })
     }
 
     /// MD5, as `content-md5` wants it.

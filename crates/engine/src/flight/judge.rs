@@ -3,8 +3,11 @@
 use super::upload::Upload;
 use super::{Exchange, Flight, Next, Step};
 use crate::answer::{Answer, ContentRange};
+use crate::body::checksum::Sum;
 use crate::operation::{ErrorClass, Op};
 use crate::outcome;
+use crate::plan::ChecksumAlgorithm;
+use crate::wire::outgoing::NamedSum;
 use crate::xml;
 
 /// Judges the whole answer to the present exchange. `upload`: the operation's, if it has one; `pages`: how many pages a
@@ -15,6 +18,7 @@ pub fn after_answer(
     upload: Option<&mut Upload>,
     pages: u32,
 ) -> Next {
+    let sum = exchange.outgoing.sum();
     let answer = &mut exchange.answer;
     let class = match answer.class() {
         ErrorClass::None => class_of_good(flight, answer),
@@ -28,7 +32,12 @@ pub fn after_answer(
             }
             Next::Finish(class)
         }
-        (step, Some(upload)) => after_step(flight.op, step, class, answer, upload),
+        (step, Some(upload)) => {
+            if let Step::Part(part) = step {
+                upload.part_summed(part, sum.or_else(|| copied_sum(&answer.text)));
+            }
+            after_step(flight.op, step, class, answer, upload)
+        }
         // every upload has its entry
         (_, None) => Next::Finish(ErrorClass::Protocol),
     }
@@ -77,6 +86,14 @@ fn after_step(
         Step::ListParts => Next::Fail(ErrorClass::Protocol),
         _ => Next::Finish(ErrorClass::None),
     }
+}
+
+/// The checksum of a part that was copied, as the server tells it.
+fn copied_sum(text: &[u8]) -> Option<NamedSum> {
+    ChecksumAlgorithm::ALL.into_iter().find_map(|algorithm| {
+        let told = outcome::text_of(text, algorithm.tag().as_bytes())?;
+        Some((algorithm, Sum::read(algorithm, told)?))
+    })
 }
 
 /// A part that was copied has its `ETag` in the body of the answer.

@@ -4,6 +4,7 @@
 use crate::operation::ErrorClass;
 use crate::outcome;
 use crate::text::Text;
+use crate::wire::outgoing::NamedSum;
 use crate::xml;
 
 /// Longest upload id that is believed, bytes.
@@ -31,6 +32,8 @@ pub struct Upload {
     pub id: String,
     /// Of every part.
     etags: Vec<PartTag>,
+    /// Of every part that had one.
+    sums: Vec<Option<NamedSum>>,
     next: u32,
     done: u32,
     /// Connections that carry an exchange of it.
@@ -47,6 +50,8 @@ impl Upload {
         self.id.clear();
         self.etags.clear();
         self.etags.resize(parts as usize, PartTag::EMPTY);
+        self.sums.clear();
+        self.sums.resize(parts as usize, None);
         self.next = 0;
         self.done = 0;
         self.lanes = 1;
@@ -102,6 +107,13 @@ impl Upload {
         Ok(())
     }
 
+    /// A part went with this checksum: the completion repeats it, because digests of parts cannot be joined.
+    pub fn part_summed(&mut self, part: u32, sum: Option<NamedSum>) {
+        if let Some(place) = self.sums.get_mut(part as usize) {
+            *place = sum;
+        }
+    }
+
     /// What the connection does whose part arrived, or failed when the upload has.
     pub fn after_part(&mut self) -> AfterPart {
         if let Some(part) = self.take_part() {
@@ -134,14 +146,22 @@ impl Upload {
         out.extend_from_slice(
             b"<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">",
         );
-        for (index, etag) in self.etags.iter().enumerate() {
+        for (index, (etag, sum)) in self.etags.iter().zip(&self.sums).enumerate() {
             // Writing into memory cannot fail.
             let _ = write!(
                 out,
-                "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>",
+                "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag>",
                 index + 1,
                 etag.as_str()
             );
+            if let Some((algorithm, sum)) = sum {
+                let tag = algorithm.tag();
+                out.extend_from_slice(tag.as_bytes());
+                out.extend_from_slice(sum.as_bytes());
+                out.extend_from_slice(b"</");
+                out.extend_from_slice(&tag.as_bytes()[1..]);
+            }
+            out.extend_from_slice(b"</Part>");
         }
         out.extend_from_slice(b"</CompleteMultipartUpload>");
     }

@@ -7,7 +7,7 @@
 use aws_lc_rs::digest;
 
 use super::source::Source;
-use crate::body::checksum::Summing;
+use crate::body::checksum::{Sum, Summing};
 use crate::body::{self, BodyId, BLOCK_BYTES};
 use crate::plan::ChecksumAlgorithm;
 use crate::sigv4::{self, Chain};
@@ -39,6 +39,9 @@ impl BodyRange {
         self.end - self.start
     }
 }
+
+/// A checksum, and by what it was made.
+pub type NamedSum = (ChecksumAlgorithm, Sum);
 
 /// How a body made of blocks is sent.
 #[derive(Debug, Default)]
@@ -98,6 +101,7 @@ pub struct Outgoing {
     range: Option<BodyRange>,
     framing: Framing,
     stage: Stage,
+    sum: Option<NamedSum>,
 }
 
 impl Outgoing {
@@ -108,6 +112,18 @@ impl Outgoing {
         self.range = None;
         self.framing = Framing::Plain;
         self.stage = Stage::Over;
+        self.sum = None;
+    }
+
+    /// The checksum that went with the body; one in a trailer is there when all was sent.
+    #[must_use]
+    pub fn sum(&self) -> Option<NamedSum> {
+        self.sum
+    }
+
+    /// Keeps the checksum that goes before the body.
+    pub(super) fn keep_sum(&mut self, sum: NamedSum) {
+        self.sum = Some(sum);
     }
 
     /// Bytes before the body, as long as nothing was sent.
@@ -249,7 +265,9 @@ impl Outgoing {
             let start = text.len();
             text.extend_from_slice(algorithm.header().as_bytes());
             text.push(b':');
-            text.extend_from_slice(summing.finish().as_bytes());
+            let sum = summing.finish();
+            text.extend_from_slice(sum.as_bytes());
+            self.sum = Some((algorithm, sum));
             // signed with a line feed behind it, sent with a carriage return as well
             text.push(b'\n');
             let signature = chain.map(|mut chain| chain.trailer(&sha256_hex(&text[start..])));

@@ -194,6 +194,10 @@ impl Encoder {
             chain = (body.framed == Framed::Signed).then(|| signer.chain(signature));
         }
         write(text, &[b"\r\n"]);
+        if let (Some(checksum), Some(sum)) = (self.checksum, body.sum) {
+            out.keep_sum((checksum.algorithm, sum));
+        }
+        let text = &mut out.text;
         match ask.payload {
             Payload::None => {}
             Payload::Bytes(bytes) => write(text, &[bytes]),

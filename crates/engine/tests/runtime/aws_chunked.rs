@@ -255,7 +255,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn checksum(header: &str, data: &[u8]) -> Result<String, String> {
+/// What `x-amz-checksum-…` must say of data.
+pub fn checksum(header: &str, data: &[u8]) -> Result<String, String> {
     let bytes = match header.trim_start_matches("x-amz-checksum-") {
         "crc32" => crc(data, 0xEDB8_8320, 32).to_be_bytes()[4..].to_vec(),
         "crc32c" => crc(data, 0x82F6_3B78, 32).to_be_bytes()[4..].to_vec(),

@@ -350,7 +350,12 @@ impl Store {
             }
             "POST" => {
                 let text = String::from_utf8(request.body.clone()).unwrap();
-                let named: Vec<String> = elements(&text, "Part");
+                // what follows is the checksum of the part, which is checked elsewhere
+                let named = elements(&text, "Part").into_iter().map(|part| {
+                    let (whole, _) = part.split_once("<Checksum").unwrap_or((&part, ""));
+                    whole.to_owned()
+                });
+                let named: Vec<String> = named.collect();
                 let expected: Vec<String> = parts
                     .iter()
                     .map(|(number, part)| {
