@@ -221,6 +221,19 @@ def _phase_row(phase: PhaseSummary, zero_ns: int) -> tuple[Cell, ...]:
     )
 
 
+def _tenant_bodies(phase: PhaseSummary) -> tuple[Body, ...]:
+    """The same for each tenant, where there are several."""
+    return tuple(
+        Body(
+            tuple(_latency_row(row) for row in tenant.latency),
+            head=f"{phase.name}, tenant {tenant.name}",
+            note=f"{numerals.count(tenant.ok)} of {numerals.count(tenant.offered)} ok",
+        )
+        for tenant in phase.tenants
+        if tenant.latency
+    )
+
+
 def _latency(summary: Summary) -> Section:
     phases, zero_ns = summary.phases, summary.began_ns
     if not phases:
@@ -240,7 +253,7 @@ def _latency(summary: Summary) -> Section:
         lead=words.DUE_AND_SERVICE,
         tables=(
             Table(PHASE_COLUMNS, (Body(tuple(_phase_row(phase, zero_ns) for phase in phases)),)),
-            Table(LATENCY_COLUMNS, bodies),
+            Table(LATENCY_COLUMNS, (*bodies, *(body for phase in phases for body in _tenant_bodies(phase)))),
             *filter(None, (parts_table(summary),)),
         ),
         points=tuple(filter(None, (summary.first_access.says if summary.first_access else "",))),
