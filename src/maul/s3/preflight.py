@@ -129,7 +129,8 @@ def preflight_object(
         try:
             _round_trip(client, bucket, prefix + _PROBE_KEY)
         except MaulError as error:
-            if code_of(error.__cause__) != "NoSuchBucket" or not settle_s:
+            # NoSuchKey: gateways that follow each other may serve a new object a moment later
+            if code_of(error.__cause__) not in {"NoSuchBucket", "NoSuchKey"} or not settle_s:
                 raise
             return False
         return True
