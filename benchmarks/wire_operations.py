@@ -24,6 +24,7 @@ from frame import tell
 from maul.core.calibration import Family
 from maul.load import NullServer
 from maul.plan.calibrating import OBJECTS, RUN, Cell, Trial, trial_plan
+from maul.plan.engine_plan import Checksum, ChecksumName
 
 TURN = Path(__file__).resolve().parent / "engine_turn.py"
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
@@ -37,12 +38,16 @@ class Contest:
     size: int
     goal: float
     by_byte: bool = False
+    trailer: ChecksumName | None = None
+    """Bodies go in unsigned chunks with this checksum behind them; wrk's go as they are."""
 
 
 CONTESTS = (
     Contest("get", 4096, 1.3),
     Contest("head", 4096, 1.3),
     Contest("put", 4096, 1.5),
+    Contest("put", 4096, 1.5, trailer="crc32c"),
+    Contest("put", 4096, 1.5, trailer="sha256"),
     Contest("get-verified", 2**20, 1.25, by_byte=True),
     Contest("get-verified", 64 * 2**20, 1.25, by_byte=True),
 )
@@ -94,7 +99,8 @@ def compare(contest: Contest, base: str, folder: Path) -> None:
     per = "MiB" if contest.by_byte else "request"
     size = f"{contest.size // 2**20} MiB" if contest.size >= 2**20 else f"{contest.size // 1024} KiB"
     ratio = maul_us / wrk_us
-    what = f"{base.partition(':')[0]} {contest.op} {size}: wrk {wrk_us:.1f} µs/{per}"
+    trailer = f" with {contest.trailer} trailer" if contest.trailer else ""
+    what = f"{base.partition(':')[0]} {contest.op} {size}{trailer}: wrk {wrk_us:.1f} µs/{per}"
     tell(what, f"maul {maul_us:.1f} µs, {ratio:.2f}×", f"<= {contest.goal:g}×", ratio <= contest.goal)
 
 
@@ -128,7 +134,11 @@ def maul(contest: Contest, base: str, folder: Path) -> float:
     many = connections(contest)
     limits = plan.limits.model_copy(update={"in_flight": many, "connections": many})
     arrivals = plan.arrivals.model_copy(update={"concurrency": many})
-    plan = plan.model_copy(update={"limits": limits, "arrivals": arrivals})
+    s3 = plan.s3
+    if contest.trailer:
+        checksum = Checksum(algorithm=contest.trailer, place="trailer")
+        s3 = s3.model_copy(update={"payload": "unsigned-trailer", "checksum": checksum})
+    plan = plan.model_copy(update={"limits": limits, "arrivals": arrivals, "s3": s3})
     path = folder / "plan.json"
     path.write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
     found = json.loads(wire.pinned([sys.executable, str(TURN), str(path), str(folder / "ca.pem")]))
