@@ -47,7 +47,6 @@ test-cluster: setup ## tests on the real cluster (no privilege)
 bench: setup ## the engine alone, and ratios against peers in the same run (needs nginx and wrk)
 	$(BIN)/python benchmarks/engine_alone.py
 	$(BIN)/python benchmarks/wire.py
-	$(BIN)/python benchmarks/wire_operations.py
 
 docs: setup ## generate the reference pages from the code
 	$(BIN)/python scripts/reference.py

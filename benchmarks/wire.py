@@ -1,7 +1,8 @@
-"""The engine against wrk, on the same nginx, in the same run: CPU per request as a ratio. `make bench`.
+"""The engine against wrk on the same nginx, in the same run: CPU per request, or per byte, as a ratio. `make bench`.
 
-The server is pinned to core 0 and each client to core 1; the two clients take turns, and the medians are compared.
-Needs nginx, wrk and taskset. Nothing but loopback is touched; everything is removed at the end.
+The server has core 0, the clients core 1, and they take turns. Large bodies are compared by CPU per byte.
+nginx reads the bodies of PUTs and throws them away; its files are maul bodies, fetched from the null server. wrk waits
+for the body of a HEAD in vain, so a HEAD is held against its GET of an empty file.
 """
 
 import json
@@ -13,133 +14,138 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-import trustme
+import nginx
+from frame import tell
+
+from maul.core.calibration import Family
+from maul.load import NullServer
+from maul.plan.calibrating import OBJECTS, RUN, Cell, Trial, trial_plan
+from maul.plan.engine_plan import Checksum, ChecksumName
 
 ROUNDS = 5
 SECONDS = 2
 CONNECTIONS = 16
-HTTP_PORT, HTTPS_PORT = 18480, 18443
-SIZES = {"4k": 4096, "1m": 2**20}
-
-CONFIG = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush on;
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{
-    listen 127.0.0.1:{http}; listen 127.0.0.1:{https} ssl;
-    ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/cert.pem; root {folder}/www;
-    client_max_body_size 0;
-    if ($request_method = PUT) {{ return 200; }} # the body is read and thrown away
-  }}
-}}
-"""
+TURN = Path(__file__).resolve().parent / "engine_turn.py"
+_UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
 
 
 @dataclass(frozen=True)
-class Run:
-    """One client's turn."""
+class Contest:
+    """One operation, and how much more CPU than wrk's it may take."""
 
-    requests: int
-    cpu_seconds: float
+    op: Family
+    size: int
+    goal: float
+    by_byte: bool = False
+    trailer: ChecksumName | None = None
 
-    @property
-    def cpu_us(self) -> float:
-        """CPU microseconds per request."""
-        return self.cpu_seconds / self.requests * 1e6
+
+CONTESTS = (
+    Contest("get", 4096, 1.3),
+    Contest("head", 4096, 1.3),
+    Contest("put", 4096, 1.5),
+    Contest("put", 4096, 1.5, trailer="crc32c"),
+    Contest("put", 4096, 1.5, trailer="sha256"),
+    Contest("get", 2**20, 1.25, by_byte=True),
+    Contest("get-verified", 2**20, 1.25, by_byte=True),
+    Contest("get-verified", 64 * 2**20, 1.25, by_byte=True),
+)
 
 
 def main() -> int:
-    """Measure and print a table."""
+    """Measure and print."""
     missing = [name for name in ("nginx", "wrk", "taskset") if shutil.which(name) is None]
     if missing or (os.cpu_count() or 1) < 2:
         sys.stderr.write(f"bench: needs two cores, nginx, wrk and taskset; missing: {', '.join(missing) or 'a core'}\n")
         return 7
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = subprocess.Popen(["taskset", "-c", "0", "nginx", "-p", name, "-c", str(configure(folder))])
-        try:
-            wait_for_server()
-            print(f"medians of {ROUNDS} turns, {CONNECTIONS} connections, CPU microseconds per request")
-            print(f"{'GET':<12}{'wrk':>10}{'maul':>10}{'ratio':>8}")
-            for scheme, port in (("http", HTTP_PORT), ("https", HTTPS_PORT)):
-                for size in SIZES:
-                    compare(f"{scheme} {size}", f"{scheme}://127.0.0.1:{port}", size, folder)
-        finally:
-            server.terminate()
-            server.wait(10)
+        write_bodies(folder / "www")
+        with nginx.serving(folder):
+            for scheme, port in (("http", nginx.HTTP_PORT), ("https", nginx.HTTPS_PORT)):
+                for contest in CONTESTS:
+                    compare(contest, f"{scheme}://127.0.0.1:{port}", folder)
     return 0
 
 
-def configure(folder: Path) -> Path:
-    """Files, certificate and configuration of the server."""
-    (folder / "www").mkdir()
-    for name, size in SIZES.items():
-        (folder / "www" / name).write_bytes(os.urandom(size))
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "cert.pem"))
-    os.chmod(folder, 0o755)
-    text = CONFIG.format(folder=folder, http=HTTP_PORT, https=HTTPS_PORT)
-    (folder / "nginx.conf").write_text(text, encoding="utf-8")
-    return folder / "nginx.conf"
+def write_bodies(root: Path) -> None:
+    """The objects that trials ask for, as maul would have written them."""
+    with NullServer(run=RUN) as server:
+        for size in sorted({contest.size for contest in CONTESTS}):
+            for index in range(OBJECTS):
+                path = f"null-{size}/maul/calibrate/b{index:012x}"
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                with urlopen(f"{server.url}/{path}", timeout=30) as answer:
+                    (root / path).write_bytes(answer.read())
 
 
-def wait_for_server() -> None:
-    """At most five seconds."""
-    for _ in range(50):
-        try:
-            urlopen(f"http://127.0.0.1:{HTTP_PORT}/4k", timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("bench: nginx did not start")
-
-
-def compare(label: str, base: str, name: str, folder: Path) -> None:
+def compare(contest: Contest, base: str, folder: Path) -> None:
     """Take turns; print the medians and their ratio."""
-    turns: dict[str, Callable[[], Run]] = {
-        "wrk": lambda: wrk(f"{base}/{name}"),
-        "maul": lambda: maul(base, name, folder / "ca.pem"),
-    }
-    seen: dict[str, list[float]] = {client: [] for client in turns}
+    ours, theirs = [], []
     for turn in range(ROUNDS + 1):
-        for client, run in turns.items():
-            result = run()
-            if turn:  # the first round warms up
-                seen[client].append(result.cpu_us)
-    ours, theirs = statistics.median(seen["maul"]), statistics.median(seen["wrk"])
-    print(f"{label:<12}{theirs:>10.1f}{ours:>10.1f}{ours / theirs:>8.2f}", flush=True)
+        pair = (wrk(contest, base, folder), maul(contest, base, folder))
+        if turn:  # the first round warms up
+            theirs.append(pair[0])
+            ours.append(pair[1])
+    wrk_us, maul_us = statistics.median(theirs), statistics.median(ours)
+    per = "MiB" if contest.by_byte else "request"
+    size = f"{contest.size // 2**20} MiB" if contest.size >= 2**20 else f"{contest.size // 1024} KiB"
+    ratio = maul_us / wrk_us
+    trailer = f" + {contest.trailer}" if contest.trailer else ""
+    what = f"{base.partition(':')[0]} {contest.op} {size}{trailer}: wrk {wrk_us:.1f} µs/{per}"
+    tell(what, f"maul {maul_us:.1f} µs, {ratio:.2f}×", f"<= {contest.goal:g}×", ratio <= contest.goal)
 
 
-def wrk(url: str) -> Run:
-    """One turn of wrk."""
+def connections(contest: Contest) -> int:
+    """Fewer where bodies are large."""
+    return CONNECTIONS if contest.size < 2**24 else 2
+
+
+def wrk(contest: Contest, base: str, folder: Path) -> float:
+    """CPU microseconds per request, or per MiB."""
+    script = folder / "wrk.lua"
+    method = "PUT" if contest.op == "put" else "GET"
+    body = f'wrk.body = string.rep("x", {contest.size})\n' if contest.op == "put" else ""
+    script.write_text(f'wrk.method = "{method}"\n{body}', encoding="ascii")
+    url = f"{base}/empty" if contest.op == "head" else f"{base}/null-{contest.size}/maul/calibrate/b{0:012x}"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    out = pinned(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", url])
+    count = str(connections(contest))
+    out = pinned(["wrk", "-t1", "-c", count, "-d", f"{SECONDS}s", "-s", str(script), url])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    requests = re.search(r"(\d+) requests in", out)
-    if requests is None:
+    seen = re.search(r"(\d+) requests in [^,]+, ([0-9.]+)([KMG]?B) read", out)
+    if seen is None or "Non-2xx" in out:
         raise SystemExit(f"bench: wrk said {out}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(int(requests[1]), cpu)
+    return each_us(contest, cpu, int(seen[1]), float(seen[2]) * _UNITS[seen[3]])
 
 
-def maul(base: str, name: str, authority: Path) -> Run:
-    """One turn of maul, signed."""
-    options = ["--key", name, "--ca", str(authority), "--concurrency", str(CONNECTIONS), "--duration", f"{SECONDS}s"]
-    out = pinned([sys.executable, "-m", "maul", "hit", base, "--op", "get", "--shards", "1", "--json", *options])
-    result = json.loads(out)
-    if result["ok"] != result["requests"]:
-        raise SystemExit(f"bench: not every request was answered well: {result['errors']}")
-    return Run(result["requests"], result["cpu_seconds"])
+def maul(contest: Contest, base: str, folder: Path) -> float:
+    """The same of the engine, signed."""
+    cell = Cell(contest.op, contest.size, "https" if base.startswith("https") else "http")
+    plan = trial_plan(Trial(cell, float(SECONDS), (1,), ()), base)
+    many = connections(contest)
+    limits = plan.limits.model_copy(update={"in_flight": many, "connections": many})
+    arrivals = plan.arrivals.model_copy(update={"concurrency": many})
+    s3 = plan.s3
+    if contest.trailer:
+        checksum = Checksum(algorithm=contest.trailer, place="trailer")
+        s3 = s3.model_copy(update={"payload": "unsigned-trailer", "checksum": checksum})
+    plan = plan.model_copy(update={"limits": limits, "arrivals": arrivals, "s3": s3})
+    path = folder / "plan.json"
+    path.write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
+    found = json.loads(pinned([sys.executable, str(TURN), str(path), str(folder / "ca.pem")]))
+    if found["ok"] != found["completed"] or not found["ok"]:
+        raise SystemExit(f"bench: {contest.op} was not answered well: {found['last_error']}")
+    return each_us(contest, found["cpu_seconds"], found["ok"], found["bytes"])
+
+
+def each_us(contest: Contest, cpu_seconds: float, requests: int, moved: float) -> float:
+    """CPU microseconds for each request, or each MiB that came."""
+    return cpu_seconds * 1e6 / (moved / 2**20 if contest.by_byte else requests)
 
 
 def pinned(argv: list[str]) -> str:

@@ -11,9 +11,7 @@ from maul.insight.resample import (
     autocorrelation_time,
     block_length,
     block_weights,
-    mean_interval,
     merged_bins,
-    percentile_interval,
 )
 
 
@@ -35,29 +33,6 @@ def test_autocorrelation_time_is_that_of_theory(rho: float) -> None:
 @pytest.mark.parametrize("values", [[], [1.0], [5.0] * 50, [0.1 + 0.2] * 50, [0.0] * 10])
 def test_nothing_that_varies_has_no_autocorrelation(values: list[float]) -> None:
     assert autocorrelation_time(values) == 1.0
-
-
-def test_batch_means_hold_the_truth_where_the_textbook_does_not() -> None:
-    held = textbook = asked = 0
-    for seed in range(60):
-        values = ar1(0.8, 2000, seed)
-        interval = mean_interval(values)
-        if interval is None:
-            continue
-        asked += 1
-        held += interval.low <= 0 <= interval.high
-        textbook += abs(values.mean()) <= 1.96 * values.std() / math.sqrt(values.size)
-    assert asked >= 55
-    assert held >= 0.85 * asked
-    assert textbook < 0.7 * asked
-
-
-def test_too_much_alike_is_no_answer() -> None:
-    assert mean_interval(np.cumsum(np.random.default_rng(1).normal(size=100))) is None
-    assert mean_interval([]) is None
-    constant = mean_interval([3.0] * 40)
-    assert constant is not None
-    assert (constant.low, constant.value, constant.high) == (3, 3, 3)
 
 
 def test_blocks_follow_the_memory_of_the_series() -> None:
@@ -101,18 +76,6 @@ def test_weighted_bins_are_exactly_the_merged_histogram() -> None:
 def test_empty_bins_have_no_percentile() -> None:
     assert np.isnan(Bins.of([Histogram(), Histogram()]).percentile_ms(np.ones((3, 2)), 50)).all()
     assert Bins.of([]).percentile_ms(np.ones((1, 0)), 50).size == 1
-    assert percentile_interval([Histogram()] * 20, 99) is None
-    assert percentile_interval(histograms(6, 5, 10), 99) is None
-
-
-def test_the_interval_of_a_percentile_holds_the_truth() -> None:
-    truth_ms = math.exp(15 + 1.2815515655446004) / 1e6  # p90 of that lognormal
-    held = 0
-    for seed in range(30):
-        interval = percentile_interval(histograms(seed, 40, 60), 90, draws=200)
-        assert interval is not None
-        held += interval.low <= truth_ms <= interval.high
-    assert held >= 25
 
 
 def test_merging_bins_loses_nothing() -> None:

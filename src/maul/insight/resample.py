@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from maul.core.histogram import Histogram
 
@@ -20,9 +19,6 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 SEED = 20_251_123
 """Of every bootstrap: the same record gives the same interval."""
 DRAWS = 1000
-BATCH_PER_TAU = 10
-"""A batch of so many autocorrelation times is nearly independent of the next."""
-BATCHES_MIN, BATCHES_MAX = 5, 30
 BINS_MAX = 400
 """Longer series are merged, exactly, into this many bins."""
 _CHUNK = 100
@@ -52,22 +48,6 @@ def autocorrelation_time(values: Sequence[float] | FloatArray) -> float:
     ends = np.flatnonzero(pairs <= 0)
     kept = pairs[: ends[0]] if ends.size else pairs
     return float(min(max(1.0, 2 * kept.sum() - 1), size))
-
-
-def mean_interval(values: Sequence[float] | FloatArray, confidence: float = 0.95) -> Interval | None:
-    """The mean of a steady series by batch means; None when it is too short for batches that are independent."""
-    series = np.asarray(values, np.float64)
-    if not series.size:
-        return None
-    least = math.ceil(BATCH_PER_TAU * autocorrelation_time(series)) if np.ptp(series) else 1
-    size = max(least, series.size // BATCHES_MAX, 1)
-    count = series.size // size
-    if count < BATCHES_MIN:
-        return None
-    means = series[series.size - count * size :].reshape(count, size).mean(axis=1)
-    half = float(stats.t.ppf((1 + confidence) / 2, count - 1) * means.std(ddof=1) / math.sqrt(count))
-    mean = float(series.mean())
-    return Interval(mean, mean - half, mean + half)
 
 
 def block_length(values: Sequence[float] | FloatArray) -> int:
@@ -126,20 +106,6 @@ class Bins:
             some = total > 0
             answers[first : first + _CHUNK][some] = self._values[at[some]] / _NS_PER_MS
         return answers
-
-
-def percentile_interval(
-    histograms: Sequence[Histogram], percentile: float, confidence: float = 0.95, draws: int = DRAWS
-) -> Interval | None:
-    """A percentile (ms) of a steady stretch of one histogram per second; None of fewer than eight seconds."""
-    bins = Bins.of(merged_bins(histograms))
-    if bins.size < 8 or not bins.total:
-        return None
-    each = bins.percentile_ms(np.eye(bins.size), percentile)
-    weights = block_weights(bins.size, block_length(np.nan_to_num(each)), draws, np.random.default_rng(SEED))
-    drawn = bins.percentile_ms(weights, percentile)
-    low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(bins.percentile_ms(np.ones((1, bins.size)), percentile)[0]), float(low), float(high))
 
 
 def merged_bins(histograms: Sequence[Histogram], bins_max: int = BINS_MAX) -> list[Histogram]:
