@@ -1,7 +1,7 @@
-"""How sure a figure of a time series is: batch means, and a moving-block bootstrap that respects autocorrelation.
+"""How sure a figure of a time series is: a moving-block bootstrap that respects autocorrelation.
 
-Neighbouring seconds resemble each other, so the textbook error of a mean is too small. Batch means: Law, Simulation
-Modeling and Analysis, ch. 9. Autocorrelation time by the initial positive sequence: Geyer 1992. Moving blocks:
+Neighbouring seconds resemble each other, so the textbook error of a mean is too small.
+Autocorrelation time by the initial positive sequence: Geyer 1992. Moving blocks:
 Künsch 1989, closed to a ring so that the ends weigh as much as the middle (Politis, Romano 1992).
 """
 
