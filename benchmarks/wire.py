@@ -42,6 +42,7 @@ class Contest:
     goal: float
     by_byte: bool = False
     trailer: ChecksumName | None = None
+    """Bodies go in unsigned chunks with this checksum behind them; wrk's go as they are."""
 
 
 CONTESTS = (
@@ -95,7 +96,7 @@ def compare(contest: Contest, base: str, folder: Path) -> None:
     per = "MiB" if contest.by_byte else "request"
     size = f"{contest.size // 2**20} MiB" if contest.size >= 2**20 else f"{contest.size // 1024} KiB"
     ratio = maul_us / wrk_us
-    trailer = f" + {contest.trailer}" if contest.trailer else ""
+    trailer = f" with {contest.trailer} trailer" if contest.trailer else ""
     what = f"{base.partition(':')[0]} {contest.op} {size}{trailer}: wrk {wrk_us:.1f} µs/{per}"
     tell(what, f"maul {maul_us:.1f} µs, {ratio:.2f}×", f"<= {contest.goal:g}×", ratio <= contest.goal)
 
