@@ -1,5 +1,6 @@
 """`maul lab up|status|down`: the embedded cluster."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,8 @@ Directory = Annotated[
 def up(name: Name = "lab", directory: Directory = None) -> None:
     """Start the lab and wait until it takes writes."""
     lab = cluster.up(name, directory, on_step=screen.step)
-    screen.say(f"lab {name} is up: {lab.url}\n  site: {lab.site_path}\n  end it with: maul lab down{_suffix(name)}")
+    end = f"maul lab down{_suffix(name, directory)}"
+    screen.say(f"lab {name} is up: {lab.url}\n  site: {lab.site_path}\n  end it with: {end}")
 
 
 @app.command()
@@ -48,5 +50,7 @@ def down(name: Name = "lab", directory: Directory = None) -> None:
     screen.say(cluster.down(lab_directory(name, directory)).says)
 
 
-def _suffix(name: str) -> str:
-    return "" if name == "lab" else f" --name {name}"
+def _suffix(name: str, directory: Path | None) -> str:
+    """What names the same lab again."""
+    named = "" if name == "lab" else f" --name {shlex.quote(name)}"
+    return named if directory is None else f"{named} --dir {shlex.quote(str(directory))}"
