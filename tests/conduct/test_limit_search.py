@@ -93,6 +93,12 @@ def test_the_limit_is_found_and_the_answer_is_a_fold_over_the_record(tmp_path):
     assert (found.why, found.soak, found.recovered, found.stopped_by) == ("found", "good", True, "target")
     assert found.lower <= 130.0 < found.upper <= found.lower * 1.101
     assert [one.rate_per_s for one in found.trials] == sandbox.rates
+    # the curve of the trials: answers take 5 ms up to 130/s, and hundreds above
+    assert all(one.service_mean_ms == pytest.approx(5.0) for one in found.trials if one.judged == "good")
+    assert found.knee is not None
+    assert [answer.method for answer in found.knee.answers] == ["Kneedle (p99)", "power", "broken stick"]
+    (power,) = (answer.per_s for answer in found.knee.answers if answer.method == "power")
+    assert power == pytest.approx(130.0, rel=0.25)
     assert found.trials[-1].move == "soak" and found.trials[-1].rate_per_s == pytest.approx(
         found.lower * 0.95, rel=1e-3
     )

@@ -234,6 +234,8 @@ class TrialSummary(_Part):
     achieved_per_s: float
     p50_ms: float
     p99_ms: float
+    mean_ms: float = 0.0
+    service_mean_ms: float = 0.0
     error_ratio: float
     dropped_ratio: float
     lag_p99_ms: float
@@ -264,6 +266,8 @@ class AxisLimit(_Part):
     stopped_by: str
     wall: Wall | None
     trials: list[TrialSummary]
+    knee: Knee | None = None
+    scaling: ScalingLaw | None = None
     says: str
 
 

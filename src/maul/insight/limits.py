@@ -10,9 +10,11 @@ from maul.core.event import EventKind
 from maul.core.summary import AxisLimit, Level, TrialSummary, Wall
 from maul.core.units import show_size
 from maul.insight.gauges import Gauges
+from maul.insight.knee import find_knee
 from maul.insight.levels import Objective
 from maul.insight.spans import Span, spans
 from maul.insight.trials import TrialFacts
+from maul.insight.usl import find_scaling
 from maul.insight.walls import attribute_wall, generator_wall
 from maul.insight.words import show_rate, show_ratio
 from maul.plan import PhasePlan, Plan, SearchPlan
@@ -115,6 +117,7 @@ def _axis(plan: Plan, phase: PhasePlan, search: SearchPlan, moves: Sequence[Span
         trials.append(_row(span, event, answer(search.goal, history)))
     found = answer(search.goal, history)
     wall = _wall(gauges, trials, found, plan.shards)
+    tried = _tried(trials)
     unit = search.bytes_per_operation or 1.0
     stopped_by = _stopped_by(found)
     return AxisLimit(
@@ -131,6 +134,8 @@ def _axis(plan: Plan, phase: PhasePlan, search: SearchPlan, moves: Sequence[Span
         stopped_by=stopped_by,
         wall=wall,
         trials=trials,
+        knee=find_knee(tried),
+        scaling=find_scaling(tried),
         says=_says(search, found, trials, wall),
     )
 
@@ -148,6 +153,8 @@ def _row(span: Span, event: SearchEvent, known: Answer) -> TrialSummary:
         achieved_per_s=facts.achieved_per_s if facts else 0.0,
         p50_ms=facts.p50_ms if facts else 0.0,
         p99_ms=facts.p99_ms if facts else 0.0,
+        mean_ms=facts.mean_ms if facts else 0.0,
+        service_mean_ms=facts.service_mean_ms if facts else 0.0,
         error_ratio=facts.error_ratio if facts else 0.0,
         dropped_ratio=facts.dropped_ratio if facts else 0.0,
         lag_p99_ms=facts.lag_p99_ms if facts else 0.0,
@@ -166,13 +173,18 @@ def _stopped_by(found: Answer) -> str:
 
 def _wall(gauges: Gauges, trials: Sequence[TrialSummary], found: Answer, shards: int) -> Wall | None:
     """What was full at the upper bound and not at the lower; of a void search, what we lacked."""
-    tried = [_level(one) for one in trials if one.move == "trial" and one.judged != "cut-short"]
+    tried = _tried(trials)
     if found.why is Why.GENERATOR:
         void = min((one for one in tried if one.generator_bound), key=lambda one: one.offered_per_s, default=None)
         return None if void is None else generator_wall(gauges, void, shards)
     bad = _longest([one for one in tried if one.offered_per_s == found.upper_per_s and not one.meets])
     good = _longest([one for one in tried if one.offered_per_s == found.lower_per_s and one.meets])
     return None if bad is None else attribute_wall(gauges, tried, good, bad, generator_cores=shards)
+
+
+def _tried(trials: Sequence[TrialSummary]) -> list[Level]:
+    """The trials as levels: what walls, knees and scaling laws are found in."""
+    return [_level(one) for one in trials if one.move == "trial" and one.judged != "cut-short"]
 
 
 def _longest(levels: Sequence[Level]) -> Level | None:
@@ -188,6 +200,8 @@ def _level(trial: TrialSummary) -> Level:
         achieved_per_s=trial.achieved_per_s,
         p50_ms=trial.p50_ms,
         p99_ms=trial.p99_ms,
+        mean_ms=trial.mean_ms,
+        service_mean_ms=trial.service_mean_ms,
         p999_ms=0.0,
         service_p99_ms=0.0,
         error_ratio=trial.error_ratio,

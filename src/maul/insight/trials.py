@@ -78,6 +78,11 @@ class Answers:
         """The smallest wait that at least this part does not exceed; 0 of nothing."""
         return _rank(self.waits_ms(), percentile)
 
+    def service_mean_ms(self) -> float:
+        """From send to end, on average, of what was sent."""
+        sent = self.start_ns > 0
+        return _mean((self.end_ns - self.start_ns)[sent] / 1e6)
+
     def lag_p99_ms(self) -> float:
         """How late the sends were."""
         sent = self.start_ns > 0
@@ -94,6 +99,9 @@ class TrialFacts:
     achieved_per_s: float
     p50_ms: float
     p99_ms: float
+    mean_ms: float
+    service_mean_ms: float
+    """Send to end, of what was sent."""
     error_ratio: float
     dropped_ratio: float
     lag_p99_ms: float
@@ -115,7 +123,7 @@ def measure_trial(answers: Answers, rate_per_s: float, seconds: float, objective
     """What the operations of one trial say; `rate_per_s` and `seconds` are what was asked."""
     if answers.offered < OFFERED_MIN:
         says = f"only {answers.offered} operations were due"
-        return TrialFacts(0, 0, rate_per_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, (says,))
+        return TrialFacts(0, 0, rate_per_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, (says,))
     began_ns = int(answers.due_ns.min())
     ended_ns = min(began_ns + round(seconds * 1e9), int(answers.due_ns.max()) + 1)
     cut_ns, rises = _settled(answers, began_ns, ended_ns)
@@ -133,6 +141,8 @@ def measure_trial(answers: Answers, rate_per_s: float, seconds: float, objective
         achieved_per_s=done / length_s,
         p50_ms=judged.percentile_ms(50.0),
         p99_ms=judged.percentile_ms(99.0),
+        mean_ms=_mean(judged.waits_ms()),
+        service_mean_ms=judged.service_mean_ms(),
         error_ratio=_ratio(int(np.isin(judged.outcome, [Outcome.FAIL, Outcome.UNKNOWN]).sum()), due),
         dropped_ratio=_ratio(int((judged.outcome == Outcome.DROPPED).sum()), due),
         lag_p99_ms=judged.lag_p99_ms(),
@@ -243,6 +253,10 @@ def _rank(values: Floats, percentile: float) -> float:
     if not values.size:
         return 0.0
     return float(values[max(0, math.ceil(percentile / 100 * values.size) - 1)])
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if values.size else 0.0
 
 
 def _ratio(part: int, whole: int) -> float:

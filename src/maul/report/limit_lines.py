@@ -7,6 +7,7 @@ from rich.text import Text
 from maul.core.summary import AxisLimit, TrialSummary
 from maul.insight.limits import show_limit
 from maul.report import numerals
+from maul.report.curve import curve_lines
 
 STYLES = {"good": "green", "bad": "red", "void": "yellow", "recovered": "dim", "not-recovered": "red"}
 _HEADS = ("", "rate", "s", "", "p50 ms", "p99 ms", "achieved", "limit after it")
@@ -18,6 +19,7 @@ def limit_lines(limit: AxisLimit) -> Group:
     if limit.wall is not None:
         subject = ", ".join(filter(None, (limit.wall.kind, limit.wall.subject)))
         lines.append(Text(numerals.visible(f"wall: {subject}, at {numerals.ratio(limit.wall.utilisation)}"), "dim"))
+    lines += [Text(numerals.visible(says), "dim") for says in curve_lines(limit.knee, limit.scaling)]
     grid = Table.grid(padding=(0, 2, 0, 0))
     for head in _HEADS:
         grid.add_column(justify="left" if head in ("", "limit after it") else "right")

@@ -4,6 +4,7 @@ from maul.core.summary import AxisLimit, TrialSummary
 from maul.core.units import show_duration
 from maul.insight.limits import show_limit
 from maul.report import numerals
+from maul.report.curve import curve_facts
 from maul.report.limit_chart import limit_key
 from maul.report.view import Body, Cell, Chip, Column, Section, Table, Tile
 
@@ -55,6 +56,7 @@ def limit_section(limit: AxisLimit, zero_ns: int) -> Section:
     if limit.wall is not None:
         wall = limit.wall
         facts.append(("The wall", f"{', '.join(filter(None, (wall.kind, wall.subject)))}: {wall.says}"))
+    facts += curve_facts(limit.knee, limit.scaling)
     rows = tuple(_row(limit, trial, zero_ns) for trial in limit.trials)
     return Section(
         limit_key(limit),

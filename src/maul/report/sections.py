@@ -13,6 +13,7 @@ from maul.core.summary import (
 from maul.core.units import show_duration, show_size
 from maul.core.verdict import Verdict
 from maul.report import numerals, words
+from maul.report.curve import curve_facts
 from maul.report.exhibits import exhibits_section, parts_table
 from maul.report.limit_section import limit_section, limit_tile
 from maul.report.trouble import data_section, errors_section, faults_section
@@ -131,7 +132,7 @@ def _capacity(capacity: Capacity | None, zero_ns: int) -> Section:
         subject = ", ".join(filter(None, (wall.kind, wall.subject)))
         says = "" if wall.says in capacity.says else f": {wall.says}"
         facts.append(("The wall", f"{subject}, at {numerals.ratio(wall.utilisation)}{says}"))
-    facts += _curve_facts(capacity)
+    facts += curve_facts(capacity.knee, capacity.scaling)
     first = capacity.levels[0]
     return Section(
         "capacity",
@@ -144,18 +145,6 @@ def _capacity(capacity: Capacity | None, zero_ns: int) -> Section:
         "In a void level the generator was the bottleneck: it says nothing about the target.",
         charts=("capacity",),
     )
-
-
-def _curve_facts(capacity: Capacity) -> list[tuple[str, str]]:
-    """What the shape of the curve says: the knee, where answers fell short, the scaling law."""
-    facts: list[tuple[str, str]] = []
-    if capacity.knee is not None:
-        facts.append(("Knee", capacity.knee.says))
-        if capacity.knee.short_per_s is not None:
-            facts.append(("Less than 98 % achieved from", numerals.rate(capacity.knee.short_per_s)))
-    if capacity.scaling is not None:
-        facts.append(("Scaling law", capacity.scaling.says))
-    return facts
 
 
 LATENCY_COLUMNS = (

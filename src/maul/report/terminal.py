@@ -14,6 +14,7 @@ from maul.core.summary import AuditSummary, Capacity, Check, ErrorCount, FaultSu
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict
 from maul.report import numerals, words
+from maul.report.curve import curve_lines
 from maul.report.limit_lines import limit_lines
 
 WIDTH_MAX = 100
@@ -154,10 +155,7 @@ def _capacity(capacity: Capacity) -> Group:
         subject = ", ".join(filter(None, (wall.kind, wall.subject)))
         says = "" if wall.says in capacity.says else f": {wall.says}"
         lines.append(_text(f"wall: {subject}, at {numerals.ratio(wall.utilisation)}{says}", "dim"))
-    if capacity.knee is not None and capacity.knee.per_s is not None:
-        lines.append(_text(capacity.knee.says, "dim"))
-    if capacity.scaling is not None:
-        lines.append(_text(capacity.scaling.says, "dim"))
+    lines += [_text(says, "dim") for says in curve_lines(capacity.knee, capacity.scaling)]
     lines += [_text(warning, "yellow") for warning in capacity.warnings]
     return Group(*lines)
 
