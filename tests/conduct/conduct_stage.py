@@ -105,6 +105,9 @@ class FakeS3:
         self.uploads: list[dict[str, str]] = []
         self.aborted: list[str] = []
         self.bucket_deleted = 0
+        self.versions: set[tuple[str, str]] = set()
+        self.deleted_versions: list[tuple[str, str]] = []
+        self.unlocks: list[bool] = []
 
     def list_objects_v2(self, **given: Any) -> dict[str, Any]:
         first = int(given.get("ContinuationToken", 0))
@@ -118,7 +121,20 @@ class FakeS3:
         answer = {"Contents": [{"Key": key} for key in seen[first:last]], "IsTruncated": more}
         return answer | ({"NextContinuationToken": str(last)} if last < len(seen) else {})
 
-    def delete_objects(self, *, Bucket: str, Delete: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+    def delete_objects(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Delete: Mapping[str, Any],  # noqa: N803
+        BypassGovernanceRetention: bool = False,  # noqa: N803
+    ) -> dict[str, Any]:
+        self.unlocks.append(BypassGovernanceRetention)
+        named = {(one["Key"], one["VersionId"]) for one in Delete["Objects"] if "VersionId" in one}
+        if named:
+            self.deleted_versions += sorted(named)
+            self.versions -= named
+            self.keys &= {key for key, _ in self.versions}
+            return {}
         gone = {one["Key"] for one in Delete["Objects"]}
         self.deleted += sorted(gone)
         self.ghosts |= gone & self.keys
@@ -126,7 +142,16 @@ class FakeS3:
         return {}
 
     def list_object_versions(self, **given: Any) -> dict[str, Any]:
-        return {}
+        seen = sorted(one for one in self.versions if one[0].startswith(given.get("Prefix", "")))
+        mark = given.get("KeyMarker", ""), given.get("VersionIdMarker", "")
+        page = [one for one in seen if one > mark][: min(self.page, given.get("MaxKeys", 1000))]
+        more = bool(page) and page[-1] != seen[-1]
+        answer: dict[str, Any] = {
+            "Versions": [{"Key": key, "VersionId": id_} for key, id_ in page if not id_.startswith("marker")],
+            "DeleteMarkers": [{"Key": key, "VersionId": id_} for key, id_ in page if id_.startswith("marker")],
+            "IsTruncated": more,
+        }
+        return answer | ({"NextKeyMarker": page[-1][0], "NextVersionIdMarker": page[-1][1]} if more else {})
 
     def list_multipart_uploads(self, **given: Any) -> dict[str, Any]:
         return {"Uploads": [one for one in self.uploads if one["Key"].startswith(given["Prefix"])]}

@@ -284,3 +284,26 @@ def test_only_the_checks_that_the_plan_names_are_made_and_each_has_its_name():
 
 def test_the_plan_of_these_tests_is_the_one_they_speak_of():
     assert PLAN.run_id == RUN and set(PLAN.checks) == set(CHECKS) - {"limit"}
+
+
+# ---------------------------------------------------------------- conditions
+
+CONDITIONAL_PLAN = make_plan(("mix: {get: 3, put: 2, delete: 1}", "mix: {get: 3, put: 2, put_if_none_match: 1}"))
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (ConditionsSummary(100, {}), PASS),
+        (ConditionsSummary(100, {"put_if_none_match": 1}), FAIL),
+        (ConditionsSummary(0, {}), UNKNOWN),
+    ],
+)
+def test_conditions_are_checked_where_the_campaign_has_some(found, verdict):
+    made = facts(plan=CONDITIONAL_PLAN, conditions=found)
+    (check,) = [one for one in run_checks(made) if one.name == "conditions-kept"]
+    assert (check.name, check.verdict) == ("conditions-kept", verdict)
+
+
+def test_conditions_are_no_matter_of_a_campaign_without_them():
+    assert CHECKS["conditions-kept"](facts(conditions=ConditionsSummary(0, {}))) == []

@@ -405,3 +405,30 @@ def test_events_keep_their_order_in_the_notes(tmp_path):
     summary = judge(made.read())
     assert (summary.notes, summary.gaps) == (["first", "second"], ["disk, from 5 s to the end: not readable"])
     assert len(events_of(made.writer.path)) == 6
+
+
+@pytest.mark.parametrize(("ignored", "verdict", "exit_code"), [(0, Verdict.PASS, 0), (1, Verdict.FAIL, 1)])
+def test_one_ignored_condition_in_the_record_fails_the_run(tmp_path, ignored, verdict, exit_code):
+    plan = make_plan(
+        ("  - {name: rising, kind: load, steps: {from: 10/s, to: 30/s, count: 3, each: 2s}}\n", ""),
+        ("mix: {get: 3, put: 2, delete: 1}", "mix: {get: 3, put_if_none_match: 1}"),
+        consistency="strong",
+        list_lag_ms=0,
+        restart_gap_ms=0,
+    )
+    made = Made(tmp_path, plan)
+    keys = np.arange(KEYS)
+    made.phase("fill", "prepare", 1, 3, at(script(KEYS, op=Op.PUT, key=keys, version=keys + 1), 1))
+    asked = script(200, seconds=19.0, op=Op.PUT_IF_NONE_MATCH, key=np.arange(200) % KEYS, status=412)
+    if ignored:
+        asked["outcome"][7], asked["error_class"][7] = Outcome.UNKNOWN, ErrorClass.CONDITION_IGNORED
+        asked["version"][7], asked["status"][7] = KEYS + 1, 200
+    made.phase("calm", "load", 4, 24, at(asked, 4))
+    made.fault()
+    made.audit()
+    made.cleaned()
+    made.end()
+    summary = judge(made.read())
+    assert verdicts(summary)["conditions-kept"] is verdict
+    if ignored:
+        assert (summary.verdict, summary.exit_code) == (verdict, exit_code)

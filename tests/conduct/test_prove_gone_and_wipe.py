@@ -148,6 +148,57 @@ def test_the_ledger_knows_what_was_tried_and_only_from_writing_phases(tmp_path):
     assert names == {f"{PREFIX}b00000000000{n}" for n in range(3)} | {f"{PREFIX}e00000000000{n}" for n in range(2)}
 
 
+# ---------------------------------------------------------------- buckets with versions
+
+
+def versioned_stage(tmp_path, s3, *, lock, created=False):
+    where = "target: {endpoints: [vip], bucket: maul-test}"
+    wish = where.replace("}", ", object_lock: true}" if lock else ", versioning: true}")
+    stage = make_stage(tmp_path, make_plan((where, wish), list_lag_ms=0), everywhere(s3, created=created))
+    written(stage)
+    return stage
+
+
+@pytest.mark.parametrize("lock", [False, True])
+def test_every_version_and_marker_of_ours_goes_and_no_other(tmp_path, lock):
+    s3 = FakeS3(OURS | STRANGERS, page=3)
+    ours = {(key, id_) for key in OURS for id_ in ("1", "2", "marker")}
+    theirs = {(key, id_) for key in STRANGERS for id_ in ("1", "marker")}
+    s3.versions = ours | theirs
+    stage = versioned_stage(tmp_path, s3, lock=lock)
+    prove_gone(stage, stage.plan.phase("tidy"))
+    says, details = cleaned(stage)
+    assert s3.versions == theirs
+    assert set(s3.deleted_versions) == ours
+    assert s3.deleted == [], "a DELETE without a version would leave a marker"
+    assert set(s3.unlocks) == {lock}, "only where we may have locked"
+    assert (details["left"], details["strangers"]) == (0, 2)
+    assert "2 objects under our prefix that we did not write were left alone" in says
+
+
+def test_a_marker_that_stays_is_left_though_no_name_is_listed(tmp_path):
+    s3 = FakeS3(set())
+    s3.versions = {(min(OURS), "marker")}
+    s3.delete_objects = lambda **given: {"Errors": [{"Key": min(OURS), "Code": "AccessDenied"}]}
+    stage = versioned_stage(tmp_path, s3, lock=True, created=True)
+    prove_gone(stage, stage.plan.phase("tidy"))
+    assert cleaned(stage)[1]["left"] == 1
+    assert s3.bucket_deleted == 0
+
+
+def test_markers_that_our_clean_up_itself_made_are_ours(tmp_path):
+    """A DELETE in a bucket with versions writes, even where there was no object."""
+    s3 = FakeS3(set())
+    where = f"{PREFIX}e000000000063"
+    s3.versions = {(where, "marker")}
+    stage = versioned_stage(tmp_path, s3, lock=False)
+    key = (Region.EPHEMERAL << REGION_SHIFT) + 0x63
+    stage.writer.operations("tidy", script(1, op=Op.DELETE, key=key))
+    prove_gone(stage, stage.plan.phase("tidy"))
+    assert s3.versions == set()
+    assert cleaned(stage)[1] == {"left": 0, "strangers": 0, "whole": True}
+
+
 # ---------------------------------------------------------------- wipe, some other day
 
 

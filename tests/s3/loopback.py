@@ -62,6 +62,7 @@ class S3Server:
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.answer: Callable[[str, str], tuple[int, dict[str, str], bytes]] = lambda method, path: (
             200,
             {},
@@ -85,7 +86,7 @@ def s3(certificate: trustme.LeafCert | None = None) -> Iterator[S3Server]:
         def _all(self) -> None:
             fake.requests.append((self.command, self.path))
             fake.headers.append(dict(self.headers))
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            fake.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             status, headers, body = fake.answer(self.command, self.path)
             self.send_response_only(status)
             self.send_header("Content-Length", str(len(body)))

@@ -63,7 +63,7 @@ def preflight_bucket(
     created = _create(client, bucket, wishes)
     known = partial(_exists, client, bucket, missing_is_error=False)
     _settle(known, where_of(client, bucket), clock or SystemClock(), settle_s)
-    if wishes.versioning and not wishes.object_lock:  # a lock has turned it on already
+    if created and wishes.versioning and not wishes.object_lock:  # a lock has turned it on already
         with _explained(client, bucket, "PUT versioning"):
             client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     _require_soon(client, bucket, wishes, clock or SystemClock(), settle_s)
