@@ -231,7 +231,8 @@ def test_wipe_removes_exactly_what_the_ledger_knows(run, meets):
     assert s3.aborted == [f"{PREFIX}m000000000001"] and s3.bucket_deleted == 0
     assert "2 under maul/" in wiped.says
     again = wipe(run, lambda says: None)
-    assert (again.left, again.strangers) == (0, 2) and len(s3.deleted) == 10
+    assert (again.found, again.left, again.strangers) == (0, 0, 2)
+    assert len(s3.deleted) == 10
 
 
 def test_wipe_tells_what_it_could_not_remove(run, meets):

@@ -35,7 +35,7 @@ def wipe(run: RunReader, on_step: Callable[[str], None]) -> Wiped:
     for tenant, account in enumerate(plan.tenants):
         sweeper = Sweeper(plan, target, tenant, endpoints, ledger_names(plan, run, tenant))
         try:
-            found += len(sweeper.look().keys)
+            found += len(sweeper.look().of(sweeper.ours).keys)
         except MaulError as error:
             if code_of(error.__cause__) != "NoSuchBucket":
                 raise
