@@ -43,7 +43,7 @@ def test_of_each_kind_of_error_the_first_are_shown_in_the_order_of_time():
 def test_keys_and_endpoints_have_their_names():
     one, unknown, listing = shown(
         row("slowest", 30, key=(1 << 56) | 255, endpoint=1),
-        row("slowest", 20, endpoint=7, phase="other"),
+        row("slowest", 20, endpoint=7),
         row("slowest", 10, op=int(Op.LIST)),
     )
     assert (one.key, one.endpoint) == ("maul/r/e0000000000ff", "s3-1")
@@ -57,3 +57,8 @@ def test_the_parts_end_where_the_operation_ended():
     (whole,) = shown({**answered, "first_byte_ns": 1_008 * MS})
     assert whole.parts_ms == {"connect": 1.0, "tls": 2.0, "send": 1.0, "wait": 3.0, "body": 1.0}
     assert sum(whole.parts_ms.values()) == whole.service_ms
+
+
+def test_of_several_exchanges_no_parts_are_told_and_other_phases_are_left_out():
+    (upload,) = shown(row("slowest", 9, exchanges=4, sent_ns=1_002 * MS), row("slowest", 99, phase="audit"))
+    assert upload.parts_ms == {}

@@ -130,6 +130,14 @@ impl TallyRow {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(operation.bytes);
         self.errors[operation.error_class.slot()] += 1;
+        // Of several exchanges these moments are those of the first: between them lies no part of a service time.
+        let single = |moment_ns| {
+            if operation.exchanges <= 1 {
+                moment_ns
+            } else {
+                0
+            }
+        };
         let ready_ns = operation
             .start_ns
             .max(operation.connected_ns)
@@ -142,9 +150,9 @@ impl TallyRow {
             (operation.due_ns, noticed_ns),
             (operation.start_ns, operation.connected_ns),
             (operation.connected_ns, operation.secured_ns),
-            (ready_ns, operation.sent_ns),
-            (operation.sent_ns, operation.first_byte_ns),
-            (operation.first_byte_ns, operation.end_ns),
+            (ready_ns, single(operation.sent_ns)),
+            (single(operation.sent_ns), operation.first_byte_ns),
+            (single(operation.first_byte_ns), operation.end_ns),
         ];
         for (histogram, (from, to)) in self.histograms.iter_mut().zip(spans) {
             if from != 0 && to != 0 {
@@ -379,6 +387,21 @@ mod tests {
             parts[..3],
             [("connect", 1, 20), ("tls", 1, 30), ("send", 1, 50)]
         );
+    }
+
+    #[test]
+    fn of_several_exchanges_no_parts_are_timed() {
+        let mut tally = Tally::new();
+        let upload = OperationRecord {
+            exchanges: 4,
+            ..operation(SECOND_NS, 400)
+        };
+        tally.record(&upload, SECOND_NS);
+        let kinds: Vec<_> = decoded(&tally.drain()[0]).iter().map(|row| row.0).collect();
+        assert!(kinds.contains(&"service") && kinds.contains(&"first_byte"));
+        for part in ["send", "wait", "body"] {
+            assert!(!kinds.contains(&part), "{kinds:?}");
+        }
     }
 
     #[test]

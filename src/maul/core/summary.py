@@ -299,8 +299,8 @@ class ErrorCount(_Part):
 class Exhibit(_Part):
     """One operation with its request id, for the logs of whoever runs the target.
 
-    `reason`: slowest or error. `parts_ms`: connect, tls, send, wait, body, where they came. `expected` and `found`
-    are empty unless the body was wrong at `offset`.
+    `reason`: slowest or error. `parts_ms`: connect, tls, send, wait, body, where they came, of an
+    operation of one exchange. `expected` and `found` are empty unless the body was wrong at `offset`.
     """
 
     reason: str

@@ -20,14 +20,15 @@ PARTS = ("connect", "tls", "send", "wait", "body")
 def exhibits_of(table: pa.Table, prefixes: Sequence[str], endpoints: Mapping[str, Sequence[str]]) -> list[Exhibit]:
     """From the exhibits of a record: errors by time, then the slowest operations.
 
-    `prefixes`: of the keys of each tenant. `endpoints`: names by phase, as operations number them.
+    `prefixes`: of the keys of each tenant. `endpoints`: names by phase, as operations number
+    them; other phases are left out.
     """
-    rows = sorted(table.to_pylist(), key=lambda row: row["due_ns"])
+    rows = sorted((row for row in table.to_pylist() if row["phase"] in endpoints), key=lambda row: row["due_ns"])
     errors = [row for row in rows if row["reason"] == ExhibitReason.ERROR]
     slowest = [row for row in rows if row["reason"] == ExhibitReason.SLOWEST]
     slowest.sort(key=lambda row: row["due_ns"] - row["end_ns"])
     chosen = [*_first_of_each(errors), *slowest[:SLOWEST_SHOWN_MAX]]
-    return [_exhibit(row, prefixes[row["tenant"]], endpoints.get(row["phase"], ())) for row in chosen]
+    return [_exhibit(row, prefixes[row["tenant"]], endpoints[row["phase"]]) for row in chosen]
 
 
 def parts_ms(row: Mapping[str, Any]) -> dict[str, float]:
@@ -71,7 +72,7 @@ def _exhibit(row: Mapping[str, Any], prefix: str, endpoints: Sequence[str]) -> E
         due_ns=row["due_ns"],
         latency_ms=(row["end_ns"] - row["due_ns"]) / 1e6,
         service_ms=(row["end_ns"] - row["start_ns"]) / 1e6 if row["start_ns"] else 0.0,
-        parts_ms=parts_ms(row) if row["start_ns"] else {},
+        parts_ms=parts_ms(row) if row["start_ns"] and row["exchanges"] <= 1 else {},
         status=row["status"],
         error_class=ErrorClass(row["error_class"]).name,
         request_id=row["request_id"],
