@@ -60,3 +60,11 @@ def test_nothing_is_claimed_where_nobody_looked_or_too_little_happened() -> None
     found = little(Gauges(idle.samples), idle.book, "ramp", SECONDS)
     assert found is not None
     assert found.gap is None
+
+
+def test_one_operation_that_outlasts_much_of_the_stretch_makes_the_law_silent() -> None:
+    made = record(4.0)
+    made.by_phase["ramp"][0]["end_ns"][10] += 10**9  # an upload of a second among answers of 20 ms
+    found = little(Gauges(made.samples), made.book, "ramp", SECONDS)
+    assert found is not None
+    assert found.gap is None
