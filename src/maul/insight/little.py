@@ -19,7 +19,7 @@ COUNT_MIN = 100
 LATENCY_RATIO_MAX = 0.01
 """Operations that last longer than this share of the stretch begin in it and end outside."""
 LONGEST_RATIO_MAX = 0.1
-"""So does even one that lasts this long, such as an upload of many parts: it is counted by one side only."""
+"""So does even one that waits and lasts this long, such as an upload of many parts: one side alone counts it."""
 _SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
 
 
@@ -47,6 +47,6 @@ def little(gauges: Gauges, book: LatencyBook, phase: str, seconds: tuple[int, in
         and service.count >= COUNT_MIN
         and counted > 0
         and latency.mean / 1e9 <= LATENCY_RATIO_MAX * lasted
-        and service.max / 1e9 <= LONGEST_RATIO_MAX * lasted
+        and latency.max / 1e9 <= LONGEST_RATIO_MAX * lasted
     )
     return Little(counted, product, abs(counted - product) / counted if telling else None)
