@@ -18,7 +18,7 @@ SECONDS_MIN = 3
 COUNT_MIN = 100
 LATENCY_RATIO_MAX = 0.01
 """Operations that last longer than this share of the stretch begin in it and end outside."""
-LONGEST_RATIO_MAX = 0.1
+LONGEST_RATIO_MAX = 0.05
 """So does even one that waits and lasts this long, such as an upload of many parts: one side alone counts it."""
 _SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
 
