@@ -268,6 +268,22 @@ impl Op {
         )
     }
 
+    /// It asks for the bytes of an object, or of a part of one.
+    #[must_use]
+    pub const fn is_get(self) -> bool {
+        matches!(
+            self,
+            Op::Get
+                | Op::GetRange
+                | Op::GetPart
+                | Op::GetIfMatch
+                | Op::GetIfNoneMatch
+                | Op::GetVersion
+                | Op::PresignedGet
+                | Op::GetDeleted
+        )
+    }
+
     /// It goes through a multipart upload.
     #[must_use]
     pub const fn is_upload(self) -> bool {

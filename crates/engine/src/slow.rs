@@ -51,33 +51,12 @@ enum Direction {
 /// Where the bytes of an operation go, when it has any to speak of.
 fn direction(op: Op) -> Option<Direction> {
     match op {
-        Op::Get
-        | Op::GetRange
-        | Op::GetPart
-        | Op::GetIfMatch
-        | Op::GetIfNoneMatch
-        | Op::GetVersion
-        | Op::PresignedGet
-        | Op::List
-        | Op::ListV1
-        | Op::ListVersions => Some(Direction::Reads),
-        Op::Put
-        | Op::PutIfNoneMatch
-        | Op::PutIfMatch
-        | Op::PresignedPut
-        | Op::AbortedPut
-        | Op::Multipart
-        | Op::MultipartAbort => Some(Direction::Writes),
-        Op::Head
-        | Op::Delete
-        | Op::MultiDelete
-        | Op::Copy
-        | Op::MultipartCopy
-        | Op::DeleteVersion
-        | Op::PutTags
-        | Op::GetTags
-        | Op::PutRetention
-        | Op::GetDeleted => None,
+        // the right answer is a 404
+        Op::GetDeleted => None,
+        Op::Multipart | Op::MultipartAbort => Some(Direction::Writes),
+        op if op.is_get() || op.is_list() => Some(Direction::Reads),
+        op if op.is_put() => Some(Direction::Writes),
+        _ => None,
     }
 }
 

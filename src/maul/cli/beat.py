@@ -6,12 +6,10 @@ from typing import Annotated
 import typer
 
 from maul.cli import screen
-from maul.cli.bugs import bug_message
 from maul.cli.live import Screen
-from maul.cli.report import drawn
+from maul.cli.report import drawn_or_told
 from maul.conduct.conductor import Order
 from maul.conduct.conductor import beat as conduct
-from maul.core.errors import MaulError
 from maul.report import terminal
 
 
@@ -24,12 +22,6 @@ def beat(
     """Beat the target: fill, load, hurt, audit, clean up, judge. Ctrl-C stops within a second, heals, and reports."""
     progress = Screen(screen.ERR, quiet=quiet)
     outcome = conduct(Order(campaign=campaign, site=site, runs_root=runs), progress)
-    page: Path | None = None
-    try:
-        page = drawn(outcome.record, outcome.summary)
-    except MaulError as error:  # the verdict is told all the same
-        screen.complain(error.message)
-    except Exception as error:  # noqa: BLE001 — nor does a bug in drawing take it away
-        screen.complain(bug_message(error))
+    page = drawn_or_told(outcome.record, outcome.summary)
     terminal.show(outcome.summary, screen.OUT, page)
     return outcome.summary.exit_code

@@ -8,12 +8,11 @@ import typer
 
 from maul.campaign.model_search import AxisName
 from maul.cli import screen
-from maul.cli.bugs import bug_message
 from maul.cli.live import Screen
-from maul.cli.report import drawn
+from maul.cli.report import drawn_or_told
 from maul.conduct.conductor import Order
 from maul.conduct.conductor import beat as conduct
-from maul.core.errors import CampaignError, MaulError
+from maul.core.errors import CampaignError
 from maul.plan import LimitWish
 from maul.report import terminal
 
@@ -51,13 +50,7 @@ def limit(
     wish = _wish(axis, from_rate, to_rate, quick=quick)
     progress = Screen(screen.ERR, quiet=quiet)
     outcome = conduct(Order(campaign=campaign, site=site, runs_root=runs, limit=wish), progress)
-    page: Path | None = None
-    try:
-        page = drawn(outcome.record, outcome.summary)
-    except MaulError as error:  # the verdict is told all the same
-        screen.complain(error.message)
-    except Exception as error:  # noqa: BLE001 — nor does a bug in drawing take it away
-        screen.complain(bug_message(error))
+    page = drawn_or_told(outcome.record, outcome.summary)
     if as_json:
         screen.say(outcome.summary.model_dump_json(indent=2))
     else:

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from maul.cli import screen
+from maul.cli.bugs import bug_message
 from maul.conduct.judge import judge
+from maul.core.errors import MaulError
 from maul.core.summary import Summary
 from maul.record import RunReader, write_summary
 from maul.record.files import disk_error
@@ -28,6 +30,17 @@ def report(
     else:
         terminal.show(summary, screen.OUT, page)
     return summary.exit_code
+
+
+def drawn_or_told(record: RunReader, summary: Summary) -> Path | None:
+    """Write the report of a run that has its verdict already: what goes wrong here is told, and takes nothing away."""
+    try:
+        return drawn(record, summary)
+    except MaulError as error:
+        screen.complain(error.message)
+    except Exception as error:  # noqa: BLE001 — nor does a bug in drawing take the verdict away
+        screen.complain(bug_message(error))
+    return None
 
 
 def drawn(record: RunReader, summary: Summary) -> Path:

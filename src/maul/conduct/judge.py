@@ -147,14 +147,7 @@ def judge(run: RunReader) -> Summary:
 
 def _capacity(tables: Tables) -> Capacity | None:
     objectives = [
-        Objective(
-            name=objective.name,
-            percentile=objective.percentile or 99.0,
-            latency_below_ms=objective.latency_below_ms,
-            errors_below=objective.errors_below,
-            op=objective.op,
-            tenant=objective.tenant,
-        )
+        Objective.of(objective)
         for objective in tables.plan.objectives
         if any(phase.levels for phase in tables.plan.phases if phase.name in objective.phases)
     ]

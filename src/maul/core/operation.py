@@ -53,6 +53,8 @@ READS = frozenset(
     {Op.GET, Op.GET_RANGE, Op.GET_PART, Op.GET_IF_MATCH, Op.GET_IF_NONE_MATCH, Op.PRESIGNED_GET, Op.GET_DELETED}
 )
 """They ask for the present object; GET_VERSION asks for the past."""
+LISTINGS = frozenset({Op.LIST, Op.LIST_V1, Op.LIST_VERSIONS})
+"""They ask for no object, but for names."""
 
 
 class Outcome(IntEnum):

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from maul.core.exhibit import ExhibitReason
-from maul.core.operation import ErrorClass, Op, key_name
+from maul.core.operation import LISTINGS, ErrorClass, Op, key_name
 from maul.core.summary import Exhibit
 
 SLOWEST_SHOWN_MAX = 20
@@ -62,12 +62,11 @@ def _first_of_each(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, A
 def _exhibit(row: Mapping[str, Any], prefix: str, endpoints: Sequence[str]) -> Exhibit:
     number = row["endpoint"]
     op = Op(row["op"])
-    listing = op in (Op.LIST, Op.LIST_V1, Op.LIST_VERSIONS)
     return Exhibit(
         reason=row["reason"],
         phase=row["phase"],
         op=op.name.lower(),
-        key="" if listing else key_name(prefix, row["key"]),
+        key="" if op in LISTINGS else key_name(prefix, row["key"]),
         endpoint=endpoints[number] if number < len(endpoints) else str(number),
         due_ns=row["due_ns"],
         latency_ms=(row["end_ns"] - row["due_ns"]) / 1e6,

@@ -4,12 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from maul.core.histogram import Histogram, LatencyKind
-from maul.core.operation import Outcome
 from maul.core.summary import GeneratorSummary, Level
-from maul.insight.latency import LatencyBook, Select, percentile_ms
+from maul.insight.latency import SENT, LatencyBook, Select, percentile_ms
 from maul.insight.words import listed, show_ms, show_ratio
 
-_SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
 _IDLE_RATIO = 0.5
 
 
@@ -31,7 +29,7 @@ def generator_summary(
         return None
     chosen = [phase for phase in statuses if open_phases is None or phase in open_phases]
     busy = {phase: _busy_ratio(statuses[phase], shards) for phase in chosen}
-    lags = {p: book.merged(LatencyKind.LAG, Select(phase=p, outcomes=_SENT)) for p in chosen}
+    lags = {p: book.merged(LatencyKind.LAG, Select(phase=p, outcomes=SENT)) for p in chosen}
     lag = Histogram()
     for part in lags.values():
         lag.merge(part)

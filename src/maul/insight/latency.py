@@ -16,6 +16,10 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
+SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
+"""What left the generator."""
+ANSWERED = frozenset({Outcome.OK, Outcome.UNKNOWN})
+"""Whose service time tells of the target: a quick refusal would flatter it."""
 WAITED = frozenset({Outcome.OK, Outcome.UNKNOWN, Outcome.DROPPED})
 """Whose latency a percentile tells: all that a customer waited for. Failures are left out, because a quick
 refusal would flatter the figure; they are counted as errors instead."""

@@ -12,17 +12,16 @@ from maul.core.operation import ErrorClass, Op, Outcome
 from maul.core.summary import Level
 from maul.insight.gauges import Gauges
 from maul.insight.generator_bound import GeneratorLimits, signs_between, void_reasons
-from maul.insight.latency import LatencyBook, Select, percentile_ms
+from maul.insight.latency import ANSWERED, SENT, LatencyBook, Select, percentile_ms
 from maul.insight.little import little
 from maul.insight.spans import Span, rows_where, settled_ns
 from maul.insight.words import show_count, show_ms, show_percentile, show_ratio
+from maul.plan.model import ObjectivePlan
 
 ACHIEVED_RATIO_MIN = 0.98
 """Fewer answers than this share of the arrivals: the level was not achieved."""
 ACHIEVED_SLACK = 2
 """Operations that may end on the wrong side of a level's edges without meaning anything."""
-_SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
-_ANSWERED = frozenset({Outcome.OK, Outcome.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,18 @@ class Objective:
     errors_below: float | None = None  # ratio of failed, unanswered and dropped arrivals
     op: str | None = None  # "get", "put" …
     tenant: int | None = None  # all together
+
+    @classmethod
+    def of(cls, planned: ObjectivePlan) -> "Objective":
+        """As the plan has it."""
+        return cls(
+            name=planned.name,
+            percentile=planned.percentile or 99.0,
+            latency_below_ms=planned.latency_below_ms,
+            errors_below=planned.errors_below,
+            op=planned.op,
+            tenant=planned.tenant,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +122,8 @@ def measure_level(span: Span, phase: str, given: LevelInput) -> Level:
     planned = span.details.get("rate")
     achieved_per_s, shortfall = _achieved(span, arrivals, seconds, given.operations)
     latency = given.book.merged(LatencyKind.LATENCY, select)
-    service = given.book.merged(LatencyKind.SERVICE, Select(phase, None, _ANSWERED, seconds))
-    lag = given.book.merged(LatencyKind.LAG, Select(phase, None, _SENT, seconds))
+    service = given.book.merged(LatencyKind.SERVICE, Select(phase, None, ANSWERED, seconds))
+    lag = given.book.merged(LatencyKind.LAG, Select(phase, None, SENT, seconds))
     late = given.book.merged(LatencyKind.SCHEDULE, Select(phase, None, frozenset(Outcome), seconds))
     offered_per_s = float(planned) if planned else arrivals.offered / max(1, seconds[1] - seconds[0])
     law = little(given.gauges, given.book, phase, seconds)

@@ -70,17 +70,7 @@ class SearchEvent:
 
 def objectives_of(plan: Plan, phase: str) -> list[Objective]:
     """The objectives that decide a phase."""
-    return [
-        Objective(
-            name=one.name,
-            percentile=one.percentile or 99.0,
-            latency_below_ms=one.latency_below_ms,
-            errors_below=one.errors_below,
-            op=one.op,
-        )
-        for one in plan.objectives
-        if phase in one.phases
-    ]
+    return [Objective.of(one) for one in plan.objectives if phase in one.phases]
 
 
 def show_in_unit(search: SearchPlan, operations_per_s: float) -> str:

@@ -7,9 +7,8 @@ operations. Over the same stretch both tell of the same operations, so chance ha
 from dataclasses import dataclass
 
 from maul.core.histogram import LatencyKind
-from maul.core.operation import Outcome
 from maul.insight.gauges import Gauges
-from maul.insight.latency import LatencyBook, Select
+from maul.insight.latency import SENT, LatencyBook, Select
 
 GAP_MAX = 0.05
 """A larger difference, as a ratio, is a fault of the instruments."""
@@ -20,7 +19,6 @@ LATENCY_RATIO_MAX = 0.01
 """Operations that last longer than this share of the stretch begin in it and end outside."""
 LONGEST_RATIO_MAX = 0.05
 """So does even one that waits and lasts this long, such as an upload of many parts: one side alone counts it."""
-_SENT = frozenset({Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def little(gauges: Gauges, book: LatencyBook, phase: str, seconds: tuple[int, in
     counted = gauges.total(found, seconds[0] * 10**9, seconds[1] * 10**9)
     if counted is None:
         return None
-    select = Select(phase, None, _SENT, seconds)
+    select = Select(phase, None, SENT, seconds)
     service, latency = (book.merged(kind, select) for kind in (LatencyKind.SERVICE, LatencyKind.LATENCY))
     lasted = seconds[1] - seconds[0]
     product = service.count * service.mean / 1e9 / lasted

@@ -11,14 +11,13 @@ from maul.core.event import EventKind
 from maul.core.histogram import LatencyKind
 from maul.core.operation import ABANDONED, WRITES, ErrorClass, Flag, Op, Outcome
 from maul.core.summary import OperationLatency, Percentiles, PhaseSummary, TenantSummary
-from maul.insight.latency import LatencyBook, Select, percentiles
+from maul.insight.latency import ANSWERED, LatencyBook, Select, percentiles
 from maul.insight.spans import Span, last_event_ns, rows_where, spans
 
 Status = Mapping[str, Any]  # the engine's final status() of a phase
 
 LATE_MS = 5.0
 """An arrival sent later than this after its due time is late, when no engine status says how many were."""
-_SENT = frozenset({Outcome.OK, Outcome.UNKNOWN})
 _PARTS = (
     LatencyKind.FIRST_BYTE,
     LatencyKind.CONNECT,
@@ -127,13 +126,13 @@ def _latency(book: LatencyBook, select: Select) -> OperationLatency:
     return OperationLatency(
         op=select.op.name.lower() if select.op is not None else "",
         latency=percentiles(book.merged(LatencyKind.LATENCY, select)),
-        service=percentiles(book.merged(LatencyKind.SERVICE, replace(select, outcomes=_SENT))),
+        service=percentiles(book.merged(LatencyKind.SERVICE, replace(select, outcomes=ANSWERED))),
         parts={str(kind): found for kind in _PARTS if (found := _part(book, kind, select)).count},
     )
 
 
 def _part(book: LatencyBook, kind: LatencyKind, select: Select) -> Percentiles:
-    return percentiles(book.merged(kind, replace(select, outcomes=_SENT)))
+    return percentiles(book.merged(kind, replace(select, outcomes=ANSWERED)))
 
 
 def _late(operations: pa.Table) -> int:

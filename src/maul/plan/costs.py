@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from maul.campaign.model_mix import OpName
 from maul.campaign.model_workload import Workload, mean_size_bytes
+from maul.core.operation import LISTINGS
 from maul.plan.model import Amount
 
 HEADER_BYTES = 500  # of one request, and as many of its answer: line, headers, signature
@@ -15,7 +16,7 @@ SERVICE_S = {"put": 0.04, "get": 0.02, "delete": 0.03, "multipart": 0.2}  # a bu
 
 _READS = frozenset({"get", "get_if_match", "get_version", "presigned_get"})
 _WRITES = frozenset({"put", "put_if_none_match", "put_if_match", "presigned_put", "aborted_put"})
-_LISTINGS = frozenset({"list", "list_v1", "list_versions"})
+_LISTINGS = frozenset(op.name.lower() for op in LISTINGS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,28 +162,12 @@ fn reader(flight: &Flight, plan: &Plan, size_min: u64) -> Reader {
         op if op.is_list() => Reader::Read(Document::Listing),
         Op::MultiDelete => Reader::Read(Document::Deletions),
         Op::GetTags => Reader::Read(Document::Tags),
-        Op::Get
-        | Op::GetRange
-        | Op::GetPart
-        | Op::GetIfMatch
-        | Op::GetIfNoneMatch
-        | Op::GetVersion
-        | Op::PresignedGet
-        | Op::GetDeleted
-            if unchecked =>
-        {
-            Reader::Discard
-        }
+        op if op.is_get() && unchecked => Reader::Discard,
         Op::GetRange | Op::GetPart => Reader::VerifyRange(
             RangeVerifier::new(plan.run, key, flight.range, flight.known.version)
                 .total(flight.size),
         ),
-        Op::Get
-        | Op::GetIfMatch
-        | Op::GetIfNoneMatch
-        | Op::GetVersion
-        | Op::PresignedGet
-        | Op::GetDeleted => Reader::Verify(Verifier::new(plan.run, key).size_min(size_min)),
+        op if op.is_get() => Reader::Verify(Verifier::new(plan.run, key).size_min(size_min)),
         _ => Reader::Text,
     }
 }
@@ -217,18 +201,7 @@ fn role(flight: &Flight) -> Role {
         (Op::MultipartCopy, Step::Part(_)) => Role::CopyPart,
         (_, Step::Part(_)) => Role::Part,
         (Op::Copy, _) => Role::Copy,
-        (
-            Op::Get
-            | Op::Head
-            | Op::GetRange
-            | Op::GetPart
-            | Op::GetIfMatch
-            | Op::GetIfNoneMatch
-            | Op::GetVersion
-            | Op::PresignedGet
-            | Op::GetDeleted,
-            _,
-        ) => Role::Read,
+        (op, _) if op.is_get() || op == Op::Head => Role::Read,
         (op, Step::Single) if op.is_put() => Role::Put,
         _ => Role::Other,
     }
