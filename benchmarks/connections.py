@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from maul.load.generator import GeneratorState, GeneratorStatus
 
 from maul.load import NullServer, RustGenerator
-from maul.load.generator import GeneratorState, GeneratorStatus
 
 RUN = 7
 MIB = 2**20

@@ -22,6 +22,7 @@ from maul.conduct.judge import judge
 from maul.conduct.progress import PhaseProgress
 from maul.core.errors import ExitCode, GuardError, InternalError, UnhealedError
 from maul.core.event import Edge, Event, EventKind
+from maul.core.generator import GeneratorState, GeneratorStatus
 from maul.core.summary import Ending
 from maul.hosts.host import ProcessId
 from maul.hosts.journal import UndoJournal
@@ -29,7 +30,6 @@ from maul.hosts.local import own_process_id
 from maul.hosts.undo_kinds import UndoRemove, UndoSignal
 from maul.lab.health import RoleStatus
 from maul.lab.sketch import sketch_site
-from maul.load import GeneratorState, GeneratorStatus
 from maul.plan import Hit, build, to_json
 from maul.plan import hit as plan_hit
 from maul.record import RunReader, RunWriter

@@ -12,9 +12,9 @@ import pytest
 
 from maul import site
 from maul.campaign.model_mix import OpName
+from maul.core.generator import GeneratorState
 from maul.core.operation import REGION_SHIFT, ErrorClass, Flag, Op, Outcome, Region, key_name
 from maul.lab.cluster import Lab
-from maul.load.generator import GeneratorState
 from maul.load.rust import RustGenerator
 from maul.plan.engine_plan import (
     ClosedArrivals,

@@ -15,6 +15,7 @@ from maul.conduct.target import Account, Door
 from maul.core.clock import Clock, FakeClock
 from maul.core.errors import InternalError, TargetError
 from maul.core.event import EventKind
+from maul.core.generator import GeneratorStatus
 from maul.core.operation import OPERATION_DTYPE, Op
 from maul.faults.fault import Proof, UndoKind
 from maul.hosts.fake import FakeHost
@@ -22,7 +23,7 @@ from maul.hosts.host import ProcessId
 from maul.hosts.journal import UndoJournal
 from maul.hosts.undo_kinds import Undo, UndoSignal
 from maul.lab.sketch import sketch_site
-from maul.load import FakeGenerator, GeneratorStatus
+from maul.load import FakeGenerator
 from maul.plan import FaultPlan, Plan, build, to_json
 from maul.record import RunReader, RunWriter
 from maul.s3.credentials import Credentials

@@ -11,8 +11,8 @@ from maul.conduct.drive import as_mapping
 from maul.core.comparison import Judgement, Metric
 from maul.core.errors import CampaignError, ExitCode
 from maul.core.event import Edge, Event, EventKind
+from maul.core.generator import GeneratorState, GeneratorStatus
 from maul.core.operation import Op
-from maul.load import GeneratorState, GeneratorStatus
 from maul.load.fake import latency_rows
 from maul.plan import Plan, to_json
 from maul.record import RunReader, RunWriter

@@ -14,10 +14,10 @@ from maul.conduct.listings import listings_text
 from maul.conduct.recorded import LastWords, Text
 from maul.core.errors import CampaignError, ExitCode
 from maul.core.event import Edge, Event, EventKind
+from maul.core.generator import GeneratorState, GeneratorStatus
 from maul.core.operation import ErrorClass, Op, Outcome, key_name
 from maul.core.summary import Ending, FaultSummary, Summary
 from maul.core.verdict import Verdict
-from maul.load import GeneratorState, GeneratorStatus
 from maul.load.fake import latency_rows
 from maul.plan import to_json
 from maul.record import RunReader, RunWriter

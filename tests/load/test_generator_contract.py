@@ -9,9 +9,10 @@ from engine_plans import engine_plan, serving
 
 from maul.core.clock import FakeClock
 from maul.core.errors import InternalError
+from maul.core.generator import Generator, GeneratorState
 from maul.core.histogram import Histogram, LatencyKind
 from maul.core.operation import OPERATION_DTYPE, ErrorClass, Op, Outcome
-from maul.load import FakeGenerator, Generator, GeneratorState, RustGenerator
+from maul.load import FakeGenerator, RustGenerator
 
 ENDLESS = 1_000_000
 

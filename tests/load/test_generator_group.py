@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from maul.core.clock import FakeClock
+from maul.core.generator import GeneratorState
 from maul.core.operation import OPERATION_DTYPE, ErrorClass, Outcome
-from maul.load import FakeGenerator, GeneratorGroup, GeneratorState
+from maul.load import FakeGenerator, GeneratorGroup
 
 
 def script(count, tenant, end_ms=5, **fields):

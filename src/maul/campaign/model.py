@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PrivateAttr
 
 from maul.campaign.model_faults import Fault
+from maul.campaign.model_fleet import Fleet
 from maul.campaign.model_judgement import CheckName, Objective
 from maul.campaign.model_limits import Limits, Load
 from maul.campaign.model_phases import Phase
@@ -35,6 +36,10 @@ class Campaign(Part):
     tenants: tuple[Tenant, ...] = Field(default=(), max_length=32)
     """Several customers at once; one, that does all of `workload`, when absent."""
     load: Load = Load()
+    fleet: Fleet | None = None
+    """Spread the load over many machines; None: this process alone makes it."""
+    permit: str | None = Field(default=None, min_length=1, max_length=4096)
+    """A signed permit (`maul permit`), relative to this file; loopback and maul's own lab need none."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=100)
     """In order; names are unique."""
     faults: tuple[Fault, ...] = Field(default=(), max_length=100)

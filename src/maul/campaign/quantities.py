@@ -95,6 +95,14 @@ Bandwidth = Annotated[
 ]
 """Bytes per second."""
 
+Bitrate = Annotated[
+    float,
+    _quantity(units.parse_bitrate, "10Gbit/s"),
+    _within(0, 1e15, "a bit rate", units.show_bitrate),
+    _schema("bits per second: 100Gbit/s, 250Mbit/s", r"^\s*[0-9]+(\.[0-9]+)?\s*([kKmMgGtT]?bit)?\s*(/\s*s)?\s*$"),
+]
+"""Bits per second, as links are named."""
+
 Ratio = Annotated[
     float,
     _quantity(units.parse_ratio, "0.1%"),

@@ -11,9 +11,9 @@ from maul.conduct.progress import PhaseProgress, Progress
 from maul.conduct.stop import StopSwitch
 from maul.core.clock import Clock
 from maul.core.event import Edge, Event, EventKind
+from maul.core.generator import Drained, Generator, GeneratorStatus
 from maul.core.histogram import Histogram, LatencyKind, LatencyRow
 from maul.core.sample import Sample
-from maul.load import Drained, Generator, GeneratorStatus
 from maul.plan import LevelPlan
 from maul.record import RunWriter
 

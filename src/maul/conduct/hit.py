@@ -14,12 +14,13 @@ from maul.conduct.stop import StopSwitch
 from maul.conduct.target import Account, Door, OpenTarget, open_endpoints, open_target
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import MaulError, TargetError
+from maul.core.generator import Drained
 from maul.core.histogram import Histogram, LatencyKind, LatencyRow
 from maul.core.ids import new_run_id
 from maul.core.operation import Outcome
 from maul.core.summary import Percentiles
 from maul.insight import percentiles
-from maul.load import Drained, RustGenerator
+from maul.load import RustGenerator
 from maul.plan import EnginePlan, Hit, HitPlan, with_secrets
 from maul.plan import hit as plan_hit
 from maul.plan.engine_plan import OpenArrivals

@@ -14,6 +14,7 @@ from maul.conduct.generator_limits import generator_limits
 from maul.conduct.phases import added, run_pass
 from maul.conduct.stage import Stage
 from maul.core.event import Edge, EventKind
+from maul.core.generator import Drained
 from maul.core.histogram import Histogram, LatencyKind
 from maul.core.operation import OPERATION_DTYPE
 from maul.insight.gauges import Gauges
@@ -21,7 +22,6 @@ from maul.insight.limits import SearchEvent, objectives_of, show_in_unit
 from maul.insight.trial_bound import bound_reasons
 from maul.insight.trials import Answers, Recovery, TrialFacts, measure_trial
 from maul.insight.words import show_ms
-from maul.load import Drained
 from maul.plan import PhasePlan, SearchPlan, trial_pass
 from maul.plan.search import (
     CoolDown,

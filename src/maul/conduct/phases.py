@@ -11,10 +11,11 @@ from maul.conduct.replay import rows_of
 from maul.conduct.stage import Stage
 from maul.core.errors import InternalError
 from maul.core.event import Edge, EventKind
+from maul.core.generator import Drained, Generator
 from maul.core.summary import Ending
 from maul.core.units import show_duration
 from maul.guard import Action, EndPhase, Snapshot, WatchState, after_pass, decide, limits_for
-from maul.load import Drained, Generator, GeneratorGroup
+from maul.load import GeneratorGroup
 from maul.plan import EnginePlan, PassPlan, PhasePlan, Plan, engine_plan_for, with_secrets
 
 

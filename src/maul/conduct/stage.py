@@ -9,10 +9,10 @@ from maul.conduct.stop import StopSwitch
 from maul.conduct.target import OpenTarget
 from maul.core.clock import Clock
 from maul.core.event import Edge, Event, EventKind
+from maul.core.generator import Generator
 from maul.core.summary import FaultSummary
 from maul.hosts.host import Host
 from maul.hosts.journal import UndoJournal
-from maul.load import Generator
 from maul.plan import Plan, RuntimeState, Trace
 from maul.plan.ground import TraceKey
 from maul.record import RunWriter

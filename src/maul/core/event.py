@@ -14,6 +14,8 @@ class EventKind(StrEnum):
     TRIAL = "trial"
     FAULT = "fault"
     GUARD = "guard"
+    AGENT = "agent"
+    LINK = "link"
     GAP = "gap"
     LAB = "lab"
     NOTE = "note"

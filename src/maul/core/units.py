@@ -69,6 +69,23 @@ def parse_bandwidth(text: str | int) -> int:
     return round(value / seconds)
 
 
+_BITRATE_UNITS = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9, "tbit": 1e12}
+
+
+def parse_bitrate(text: str | float) -> float:
+    """Bits per second, as links are named. Raises ValueError with what would be understood.
+
+    >>> parse_bitrate("100Gbit/s"), parse_bitrate("2.5 Mbit/s"), parse_bitrate(1000)
+    (100000000000.0, 2500000.0, 1000.0)
+    """
+    number, slash, per = str(text).partition("/")
+    match = _NUMBER_AND_UNIT.fullmatch(number)
+    unit = (match.group(2).lower() or "bit") if match else ""
+    if match is None or unit not in _BITRATE_UNITS or (slash and per.strip() != "s"):
+        raise ValueError(f"{text!r} is not a bit rate; write bits per second, such as 100Gbit/s, 250Mbit/s")
+    return float(match.group(1)) * _BITRATE_UNITS[unit]
+
+
 def parse_ratio(text: str | float) -> float:
     """A part of the whole, from 0 to 1. Raises ValueError with what would be understood.
 
@@ -96,6 +113,19 @@ def show_size(size: float) -> str:
             return f"{size:.4g} {unit}"
         size /= 1024
     return f"{size:.4g} TiB"
+
+
+def show_bitrate(bits_per_s: float) -> str:
+    """Bits per second for people, decimal units.
+
+    >>> show_bitrate(1e9), show_bitrate(2.54e6), show_bitrate(10)
+    ('1 Gbit/s', '2.54 Mbit/s', '10 bit/s')
+    """
+    for unit in ("bit/s", "kbit/s", "Mbit/s", "Gbit/s"):
+        if abs(bits_per_s) < 1000:
+            return f"{bits_per_s:.3g} {unit}"
+        bits_per_s /= 1000
+    return f"{bits_per_s:.3g} Tbit/s"
 
 
 def show_duration(seconds: float) -> str:

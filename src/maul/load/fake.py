@@ -7,9 +7,9 @@ import numpy as np
 
 from maul.core.clock import Clock
 from maul.core.errors import InternalError
+from maul.core.generator import Drained, GeneratorState, GeneratorStatus
 from maul.core.histogram import Histogram, LatencyKind, LatencyRow
 from maul.core.operation import ErrorClass, Outcome
-from maul.load.generator import Drained, GeneratorState, GeneratorStatus
 
 _NS_PER_S = 1_000_000_000
 

@@ -7,8 +7,8 @@ from dataclasses import fields
 import numpy as np
 
 from maul.core.clock import Clock
+from maul.core.generator import Drained, Generator, GeneratorState, GeneratorStatus
 from maul.core.operation import OPERATION_DTYPE, ErrorClass
-from maul.load.generator import Drained, Generator, GeneratorState, GeneratorStatus
 
 COMPLETED = "completed"
 _NOT_SUMMED = {"elapsed_s", "ephemeral_next"}

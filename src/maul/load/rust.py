@@ -11,9 +11,9 @@ from maul._engine import Engine
 from maul._engine import NullServer as _NullServer
 from maul.core.errors import InternalError, TargetError
 from maul.core.exhibit import Exhibit, ExhibitReason
+from maul.core.generator import Drained, GeneratorState, GeneratorStatus
 from maul.core.histogram import LatencyKind, LatencyRow
 from maul.core.operation import OPERATION_DTYPE, ErrorClass
-from maul.load.generator import Drained, GeneratorState, GeneratorStatus
 
 _ENDPOINT_PROBLEM = "endpoint "  # how the engine begins what is no fault of the plan's form
 

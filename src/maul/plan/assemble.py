@@ -13,7 +13,7 @@ from maul.campaign.model_judgement import AvailabilityObjective, Objective
 from maul.campaign.model_phases import TimedPhase
 from maul.campaign.model_target import Credentials, EnvironmentCredentials, FileCredentials
 from maul.campaign.parties import Party, parties_of
-from maul.campaign.problems import CampaignProblemsError, from_pydantic
+from maul.campaign.problems import CampaignProblemsError, Problem, from_pydantic
 from maul.core.calibration import Calibration
 from maul.core.ids import run_number
 from maul.plan.budget import over_budget
@@ -91,6 +91,7 @@ def build(
         *endpoint_problems(campaign, site),
         *door_problems(campaign, site, parties),
         *trace_problems(campaign, parties, traces),
+        *_unbuilt(campaign),
     ]
     if searched and not problems:
         problems = list(limit_problems(campaign))
@@ -139,6 +140,13 @@ def build(
         ceiling=ceiling,
         notes=limit_notes(campaign, site, phases, parties) if searched else notes(campaign, site, phases, parties),
     )
+
+
+def _unbuilt(campaign: Campaign) -> Iterator[Problem]:
+    """What a campaign can say and this maul cannot do."""
+    for key in ("fleet", "permit"):
+        if getattr(campaign, key) is not None:
+            yield Problem((key,), "is not built yet; leave it out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from maul.campaign.model_mix import OpName
 from maul.campaign.model_search import AxisName
 from maul.plan.engine_plan import EnginePlan, Frozen, RegionName
+from maul.plan.fleet_model import FleetPlan
 from maul.plan.search import Goal
 
 # What may differ between two runs of the same plan: who ran it, where this machine keeps its files, what it can do.
@@ -245,6 +246,8 @@ class Plan(Frozen):
     """Estimated length of all phases."""
     ceiling: CeilingPlan | None = None
     """None where this machine is not calibrated."""
+    fleet: FleetPlan | None = None
+    """None: this process alone makes the load."""
     notes: tuple[str, ...] = ()
     """What the author should know and may have meant."""
 

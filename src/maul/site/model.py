@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, WithJso
 from maul.campaign.part import Part
 from maul.campaign.quantities import Name, Whole
 from maul.campaign.yaml_source import YamlSource
+from maul.site.model_network import Borrow, Network, Nic, Ssh
 
 Role = Literal["master", "volume", "filer", "gateway", "balancer"]
 
@@ -56,6 +57,15 @@ class Host(Part):
     """IP address or host name."""
     rack: Name
     """Which rack it stands in: a failure domain."""
+    owner: str | None = Field(default=None, min_length=1, max_length=200)
+    """Who lends it, or whose customers it serves."""
+    runs: tuple[str, ...] = Field(default=(), max_length=100)
+    """What else runs there, in words; the services of the site need not be named."""
+    nics: tuple[Nic, ...] = Field(default=(), max_length=64)
+    borrow: Borrow | None = None
+    """It may be borrowed as a load server; None: never."""
+    ssh: Ssh | None = None
+    """How the fleet reaches it; None: it cannot, or an agent dials in from there."""
 
 
 class Process(Part):
@@ -158,6 +168,8 @@ class Site(Part):
     redundancy: Redundancy | None = None
     """What it promises to survive; None: nobody said, so nothing may be hurt."""
     consistency: Consistency = Consistency()
+    network: Network | None = None
+    """How the hosts are wired; None: nobody said, so no link can be promised anything."""
 
     _source: YamlSource | None = PrivateAttr(default=None)
 

@@ -1,4 +1,4 @@
-"""The contract of everything that makes load."""
+"""Generator: the contract of everything that makes load, in this process or on many machines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
