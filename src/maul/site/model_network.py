@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from maul.campaign.part import Part
-from maul.campaign.quantities import Bitrate, Name, Rate, Whole
+from maul.campaign.quantities import Bitrate, Name, Rate, Seconds, SecondsOrZero, Whole
 
 _PORT_PATTERN = r"[a-z0-9][a-z0-9_.-]{0,62}(:\S{1,63})?"
 
@@ -156,6 +156,11 @@ class Canary(Part):
     name: Name
     source: Name = Field(alias="from")
     target: Name = Field(alias="to")
+    selector: str | None = Field(default=None, min_length=1, max_length=1000, pattern=r'^\w+\s*(=|!=|=~|!~)\s*"')
+    """Where Prometheus knows it: the labels of a blackbox exporter's `probe_duration_seconds` and `probe_success`, such
+    as `job="canary", instance="10.0.2.9"`. None: read from the lab's own customers."""
+    excess_s: SecondsOrZero = Field(default=0.0005, alias="excess")
+    """A round trip that is longer by less than this harms nobody, whatever its ratio to the usual one."""
 
 
 class CounterSource(Part):
@@ -166,7 +171,7 @@ class CounterSource(Part):
     one server knows all, by SNMP (`ifHCInOctets` …) or by node exporters."""
     url: str | None = Field(default=None, max_length=2000)
     """Of Prometheus; or of the exporters, with `{node}` in the host's place."""
-    every_s: float = Field(default=1.0, gt=0.0, le=300.0, alias="every")
+    every_s: Seconds = Field(default=1.0, le=300.0, alias="every")
     """How often fresh values appear there."""
 
 
