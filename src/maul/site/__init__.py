@@ -1,11 +1,12 @@
-"""Place: hosts, racks, services, endpoints, and what the cluster promises.
+"""Place: hosts, racks, services, endpoints, what the cluster promises, and how all of it is wired.
 
 Takes: one YAML file (the lab writes its own).
 Gives: `load` and `parse` (a frozen `Site`, or one CampaignError with every problem), `to_yaml`, `schema`; queries
 on `Site`.
 Never: asks the place itself; holds a secret (only the path of the file that does).
-Start reading at: `model.py`; then `checks.py` (what must fit together).
-Add one by: a field with a docstring in `model.py`; a rule = a function in `checks.py`.
+Start reading at: `model.py` and `model_network.py`; then `checks.py` and `checks_network.py` (what must fit together);
+`topology.py` is what the network is asked.
+Add one by: a field with a docstring in a model; a rule = a function in `CROSS_CHECKS` or `NETWORK_CHECKS`.
 """
 
 from maul.site.loading import load, parse, schema, to_yaml

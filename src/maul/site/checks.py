@@ -1,45 +1,43 @@
 """Cross-checks of a site: names that must be known, names that must be unique, promises that can be kept."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from maul.campaign.part import did_you_mean
 from maul.campaign.problems import Problem
+from maul.site.checks_network import NETWORK_CHECKS, repeated, unknown
 from maul.site.model import Endpoint, Host, Redundancy, Service
 
 
-def _repeated(section: str, names: Sequence[str]) -> Iterator[Problem]:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            path = (section, index) if section == "racks" else (section, index, "name")
-            yield Problem(path, f'"{name}" is already the name of {section}[{names.index(name)}]; rename one')
-
-
 def _names_are_unique(sections: Mapping[str, Any]) -> Iterator[Problem]:
-    yield from _repeated("racks", list(sections.get("racks", ())))
-    for section in ("hosts", "services", "endpoints"):
-        yield from _repeated(section, [item.name for item in sections.get(section, ())])
+    for index, name, first in repeated(list(sections.get("racks", ()))):
+        yield Problem(("racks", index), f'"{name}" is already the name of racks[{first}]; rename one')
+    for section in NAMED_SECTIONS:
+        path = tuple(section.split("."))
+        for index, name, first in repeated([item.name for item in sections.get(section, ())]):
+            says = f'"{name}" is already the name of {section}[{first}]; rename one'
+            yield Problem((*path, index, "name"), says)
 
 
 def _hosts_stand_in_racks(hosts: Sequence[Host], racks: Sequence[str]) -> Iterator[Problem]:
+    known = set(racks)
     for index, host in enumerate(hosts):
-        if host.rack not in racks:
-            yield _unknown(("hosts", index, "rack"), "rack", host.rack, racks)
+        if host.rack not in known:
+            yield unknown(("hosts", index, "rack"), "rack", host.rack, racks)
 
 
 def _services_stand_on_hosts(services: Sequence[Service], hosts: Sequence[Host]) -> Iterator[Problem]:
-    names = [host.name for host in hosts]
+    names = {host.name for host in hosts}
     for index, service in enumerate(services):
         if service.host not in names:
-            yield _unknown(("services", index, "host"), "host", service.host, names)
+            yield unknown(("services", index, "host"), "host", service.host, names)
 
 
 def _endpoints_serve_services(endpoints: Sequence[Endpoint], services: Sequence[Service]) -> Iterator[Problem]:
-    names = [service.name for service in services]
+    names = {service.name for service in services}
     for index, endpoint in enumerate(endpoints):
         for place, name in enumerate(endpoint.serves):
             if name not in names:
-                yield _unknown(("endpoints", index, "serves", place), "service", name, names)
+                yield unknown(("endpoints", index, "serves", place), "service", name, names)
 
 
 def _tls_is_whole(endpoints: Sequence[Endpoint]) -> Iterator[Problem]:
@@ -70,21 +68,28 @@ def _redundancy_is_possible(
         )
 
 
-def _unknown(path: tuple[str | int, ...], noun: str, name: str, known: Iterable[str]) -> Problem:
-    return Problem(path, f'no {noun} is named "{name}" ({did_you_mean(name, known)})')
-
-
-CROSS_CHECKS = (
+NAMED_SECTIONS = (
+    "hosts",
+    "services",
+    "endpoints",
+    "network.switches",
+    "network.vips",
+    "network.groups",
+    "network.canaries",
+)
+CROSS_CHECKS: tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...] = (
     (_hosts_stand_in_racks, ("hosts", "racks")),
     (_services_stand_on_hosts, ("services", "hosts")),
     (_endpoints_serve_services, ("endpoints", "services")),
     (_tls_is_whole, ("endpoints",)),
     (_redundancy_is_possible, ("redundancy", "services", "hosts")),
+    *NETWORK_CHECKS,
 )
 
 
 def cross_problems(sections: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong between the sections given; checks that need another section are left out."""
+    """What is wrong between the sections given; checks that need another section are left out. Sections of the network
+    have names such as `network.links`."""
     yield from _names_are_unique(sections)
     for check, needs in CROSS_CHECKS:
         if all(need in sections for need in needs):

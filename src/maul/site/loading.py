@@ -1,6 +1,8 @@
 """From a site file to a Site, or to everything that is wrong with it; and back to text."""
 
 import io
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from maul.campaign.problems import CampaignProblemsError, sound_sections, valida
 from maul.campaign.yaml_source import YamlSource, parse_text, read_file
 from maul.site.checks import cross_problems
 from maul.site.model import Site
+from maul.site.model_network import Network
 
 
 def load(path: Path | str) -> Site:
@@ -40,11 +43,22 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "maul site"}
 
 
+def _network_sections(sections: Mapping[str, Any], source: YamlSource) -> dict[str, Any]:
+    """The parts of the network by names such as `network.links`: those that are right on their own where the whole is
+    not; nothing where there is none."""
+    network = sections.get("network")
+    inner = source.data.get("network")
+    if network is None and not isinstance(inner, dict):
+        return {}
+    parts = dict(network) if network is not None else sound_sections(Network, replace(source, data=inner))
+    return {f"network.{name}": part for name, part in parts.items()}
+
+
 def _from_source(source: YamlSource) -> Site:
     context = {"folder": str(source.folder)}
     site, problems = validate(Site, source, context)
     sections = sound_sections(Site, source, context) if site is None else dict(site)
-    problems += cross_problems(sections)
+    problems += cross_problems(sections | _network_sections(sections, source))
     if site is None or problems:
         raise CampaignProblemsError(problems, source)
     site._source = source  # the one place where a site learns where it was read

@@ -1,27 +1,40 @@
 """Network: switches, links, VIPs, what fails together, and where a protection may step in.
 
-A direction of a link is named by where it comes from and where it leads: `tor-r1>spine`.
+A direction of a link is named by where it comes from and where it leads: `tor-r1>spine`. What planning, guarding and
+drawing ask of all this is in `topology.py`.
 """
 
+import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from maul.campaign.part import Part
-from maul.campaign.quantities import Bitrate, Name, Rate, Seconds, SecondsOrZero, Whole
+from maul.campaign.quantities import NAME_PATTERN, Bitrate, Name, Rate, Seconds, SecondsOrZero, Whole
 
-_PORT_PATTERN = r"[a-z0-9][a-z0-9_.-]{0,62}(:\S{1,63})?"
+_PORT_PATTERN = NAME_PATTERN + r"(:[^\s>]{1,63})?"
+_PORT = re.compile(_PORT_PATTERN)
 
 
 def _port(value: str) -> str:
-    node, _, _ = value.partition(":")
-    if not node or value.endswith(":") or len(value) > 127 or any(sign.isspace() for sign in value):
+    if not _PORT.fullmatch(value):
         raise ValueError("expected a host or switch, or one of its ports, such as tor-r1 or tor-r1:eth49")
     return value
 
 
 Port = Annotated[str, AfterValidator(_port), WithJsonSchema({"type": "string", "pattern": f"^{_PORT_PATTERN}$"})]
 """A host or switch, and which of its ports: `tor-r1:eth49`. Without a port its counters cannot be found."""
+
+
+def _carries(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be more than nothing")
+    return value
+
+
+Speed = Annotated[Bitrate, AfterValidator(_carries)]
+"""Bits per second that a card or a link can carry."""
 
 
 def node_of(port: str) -> str:
@@ -31,6 +44,15 @@ def node_of(port: str) -> str:
     'tor-r1'
     """
     return port.partition(":")[0]
+
+
+def named_port(port: str) -> str | None:
+    """Which port of its node; None when the site does not say.
+
+    >>> named_port("tor-r1:eth49"), named_port("tor-r1")
+    ('eth49', None)
+    """
+    return port.partition(":")[2] or None
 
 
 def direction(source: str, target: str) -> str:
@@ -46,7 +68,7 @@ class Nic(Part):
     """A network card of a host."""
 
     name: str = Field(min_length=1, max_length=63)
-    speed: Bitrate
+    speed: Speed
     """Bits per second, each direction."""
 
 
@@ -97,7 +119,7 @@ class Link(Part):
 
     between: tuple[Port, Port]
     """Its two ends: `[tor-r1:up0, spine:dn-r1]`."""
-    capacity: Bitrate
+    capacity: Speed
     """Bits per second in each direction, of all members together."""
     members: Whole = Field(default=1, ge=1, le=256)
     background: Flow = Flow()
@@ -163,13 +185,26 @@ class Canary(Part):
     """A round trip that is longer by less than this harms nobody, whatever its ratio to the usual one."""
 
 
+def _exporter(value: str) -> str:
+    """The message does not repeat the URL: it may carry a password."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected a URL such as http://10.0.0.5:9090 or http://{node}:9100/metrics")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL must not carry a user or password")
+    return value
+
+
 class CounterSource(Part):
     """Where the counters of ports are read."""
 
     kind: Literal["lab", "node-exporter", "prometheus"]
     """`lab`: from the namespaces of maul's own lab. `node-exporter`: each switch or host answers itself. `prometheus`:
     one server knows all, by SNMP (`ifHCInOctets` …) or by node exporters."""
-    url: str | None = Field(default=None, max_length=2000)
+    url: Annotated[str, AfterValidator(_exporter)] | None = Field(default=None, max_length=2000)
     """Of Prometheus; or of the exporters, with `{node}` in the host's place."""
     every_s: Seconds = Field(default=1.0, le=300.0, alias="every")
     """How often fresh values appear there."""
