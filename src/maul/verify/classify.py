@@ -87,7 +87,8 @@ def is_phantom(ledger: Ledger, reads: Operations, places: Places) -> Flags:
     same_key &= key_places >= 0
     # a body too short for a version, under a key that nobody wrote
     nameless = is_served(reads) & (reads["version"] == 0) & (key_places < 0)
-    flags: Flags = (versioned & ~same_key) | nameless
+    unexplained = ledger.unexplained(reads["key"].astype(np.uint64), reads["version"].astype(np.uint64))
+    flags: Flags = ((versioned & ~same_key) | nameless) & ~unexplained
     return flags
 
 
@@ -114,6 +115,7 @@ def classify(ledger: Ledger, reads: Operations) -> Answers:
             is_absent(reads) & absent_ok,
             is_absent(reads),
             ~served,
+            ledger.unexplained(keys, reads["version"].astype(np.uint64)),
             phantom,
             ~present_ok,
             acceptable,
@@ -123,6 +125,7 @@ def classify(ledger: Ledger, reads: Operations) -> Answers:
             Answer.RIGHT,
             Answer.LOST,
             Answer.UNREADABLE,
+            Answer.RIGHT,
             Answer.PHANTOM,
             Answer.RESURRECTED,
             Answer.RIGHT,

@@ -33,6 +33,7 @@ from maul.core.operation import (
     Outcome,
     Region,
 )
+from maul.verify.unheard import HEARD, Unheard
 from maul.verify.words import show_moment, show_version
 
 Operations = NDArray[Any]
@@ -123,9 +124,10 @@ class Ledger:
     for every key.
     """
 
-    def __init__(self, keys: Numbers, writes: Writes, versions: _Versions) -> None:
+    def __init__(self, keys: Numbers, writes: Writes, versions: _Versions, unheard: Unheard = HEARD) -> None:
         """Use `from_operations`."""
         self.keys = keys
+        self.unheard = unheard
         self.writes = writes
         self._versions = versions
         count = len(keys)
@@ -133,11 +135,16 @@ class Ledger:
         self.present_ok = _any_per_key(writes.key_place, writes.acceptable & objects, count)
         deleted = _any_per_key(writes.key_place, writes.acceptable & writes.delete, count)
         self.absent_ok = deleted | ~_any_per_key(writes.key_place, writes.acknowledged & objects, count)
+        if unheard:  # each deletes only new keys of its own
+            self.absent_ok |= (keys >> np.uint64(REGION_SHIFT) == Region.EPHEMERAL) & unheard.may_have_made(keys)
         self._copies = _Copies.of(keys, writes)
 
     @classmethod
-    def from_operations(cls, operations: Operations | Iterable[Operations]) -> "Ledger":
-        """Fold one array, or several in any order. Raises InternalError if two writes carry one version."""
+    def from_operations(cls, operations: Operations | Iterable[Operations], unheard: Unheard = HEARD) -> "Ledger":
+        """Fold one array, or several in any order. Raises InternalError if two writes carry one version.
+
+        `unheard`: engines that changed more than the record knows.
+        """
         batches = [operations] if isinstance(operations, np.ndarray) else operations
         changing = [batch[_changes(batch)] for batch in batches]
         changes = np.concatenate(changing) if changing else np.empty(0, OPERATION_DTYPE)
@@ -147,7 +154,8 @@ class Ledger:
         effective = effective[np.lexsort((effective["start_ns"], effective["key"]))]
         keys, key_place = np.unique(effective["key"], return_inverse=True)
         writes = _writes(effective, key_place.astype(np.int64), len(keys))
-        return cls(keys.astype(np.uint64), writes, _versions(writes, refused["version"].astype(np.uint64)))
+        versions = _versions(writes, refused["version"].astype(np.uint64))
+        return cls(keys.astype(np.uint64), writes, versions, unheard)
 
     def must_exist(self) -> Numbers:
         """The keys for which a 404 would be a loss."""
@@ -174,10 +182,31 @@ class Ledger:
     def may_be_shown(self, keys: Numbers, places: Places) -> Flags:
         """Whether the write at each place may be what its key shows now; `places` ≥ 0."""
         copied = _is_copy(keys)
-        shown = self.writes.acceptable[places]
+        shown: Flags = self.writes.acceptable[places]
+        if self.unheard:  # one more copy, made when nobody knows, may carry any of them
+            shown |= copied
+            return shown
         copies = self.key_places(keys[copied])
         shown[copied] = self._copies.may_carry(self.writes, copies, places[copied])
         return shown
+
+    def unexplained(self, keys: Numbers, versions: Numbers) -> Flags:
+        """Which of these reads show what an engine that was not heard to its end may have left there.
+
+        A version of its own that the record does not know; or a copy of which the record knows only the original.
+        """
+        if not self.unheard:
+            return np.zeros(len(keys), np.bool_)
+        places, known = self.write_places(versions)
+        own = self.unheard.wrote(versions) & ~known
+        untold_copy = _is_copy(keys) & (self.key_places(keys) < 0)
+        of_original = np.zeros(len(keys), np.bool_)
+        written = places >= 0
+        of_original[written] = self.keys[self.writes.key_place[places[written]]] == _originals(keys[written])
+        flags: Flags = self.unheard.may_have_made(keys) & (own | (untold_copy & of_original))
+        nameless: Flags = (versions == 0) & (self.key_places(keys) < 0) & self.unheard.may_have_made(keys)
+        flags |= nameless
+        return flags
 
     def explain(self, key: int) -> str:
         """In words, what may be found under a key and why.

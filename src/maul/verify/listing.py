@@ -33,7 +33,7 @@ def compare(
     """
     keys, strangers = _keys_of(listing.names, key_prefix)
     places = ledger.key_places(keys)
-    unknown = keys[places < 0]
+    unknown = keys[(places < 0) & ~ledger.unheard.may_have_made(keys)]
     ghosts = keys[places >= 0][~ledger.present_ok[places[places >= 0]]]
     unlisted = np.setdiff1d(ledger.must_exist(), keys) if listing.complete else np.empty(0, np.uint64)
 

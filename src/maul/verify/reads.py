@@ -16,6 +16,7 @@ from maul.core.summary import Check, Finding
 from maul.core.verdict import Verdict
 from maul.verify.classify import evidence, is_absent, is_corrupt, is_phantom, is_served, is_stale
 from maul.verify.ledger import NEVER, Flags, Ledger, Numbers, Operations, Places
+from maul.verify.unheard import HEARD, Unheard
 from maul.verify.words import show_moment, show_version
 
 
@@ -60,16 +61,18 @@ def stale_reads(
     excused_ns: Sequence[tuple[int, int]] = (),
     lag_ns: int = 0,
     records_lost: int = 0,
+    unheard: Unheard = HEARD,
     findings_max: int = 200,
 ) -> ReadsSummary:
     """Every GET of the run (all phases together) against the writes acknowledged before it started.
 
     `excused_ns`: windows (from, to) in which the site does not promise read-after-write (after a restart). `lag_ns`:
     how far reads may be behind at any time; 0 where the site promises read-after-write.
-    `records_lost`: writes that the record misses; a version that it does not know then proves nothing.
+    `records_lost`: writes that the record misses; a version that it does not know then proves nothing. `unheard`:
+    whose writes it misses, where that is known.
     """
     batches = [operations] if isinstance(operations, np.ndarray) else list(operations)
-    ledger = Ledger.from_operations(batches)
+    ledger = Ledger.from_operations(batches, unheard)
     gets = [evidence(batch) for batch in batches]
     reads: Operations = np.concatenate(gets) if gets else np.empty(0, OPERATION_DTYPE)
     if not len(reads) and not len(_resurrected(batches)):
