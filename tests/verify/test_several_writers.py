@@ -33,7 +33,7 @@ def histories(draw, changes_max: int = 5, deletes: bool = False) -> list[tuple[i
     made = []
     for number in range(1, draw(st.integers(1, changes_max)) + 1):
         writer = draw(st.sampled_from([1, 2]))
-        start = draw(st.integers(2, 14)) * T
+        start = draw(st.integers(4, 16)) * T
         made.append(
             (
                 writer,
