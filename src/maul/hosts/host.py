@@ -41,7 +41,8 @@ class SpawnSpec:
     """A long-lived process: everything needed to start it, and to start it again.
 
     `env` is the whole environment: nothing is inherited. Output is appended to `log`. When `pidfile` is
-    given, the identity is on disk there before the program runs.
+    given, the identity is on disk there before the program runs. With `inside` it runs in the namespaces that this
+    process holds open.
     """
 
     argv: tuple[str, ...]
@@ -49,6 +50,7 @@ class SpawnSpec:
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
     pidfile: Path | None = None
+    inside: ProcessId | None = None
 
 
 class Host(Protocol):

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from maul.core.errors import MachineError
+from maul.hosts.enter import enter_argv
 from maul.hosts.host import Completed, ProcessId, ProcessState, SpawnSpec
 from maul.hosts.pidfile import pidfile_text
 
@@ -98,9 +99,10 @@ class LocalHost:
 
     def _spawn_waiting(self, spec: SpawnSpec, gate: int) -> ProcessId:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        argv = spec.argv if spec.inside is None else enter_argv(spec.inside, spec.cwd, spec.argv)
         pid = os.posix_spawn(
             "/bin/sh",
-            ["sh", "-c", _LAUNCHER, "sh", str(spec.cwd), *spec.argv],
+            ["sh", "-c", _LAUNCHER, "sh", str(spec.cwd), *argv],
             dict(spec.env),
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, gate, 0),

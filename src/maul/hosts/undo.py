@@ -7,16 +7,27 @@ Undo happens on the machine where the harm was done, so files are looked at dire
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
 from maul.core.clock import Clock
 from maul.core.errors import MachineError, MaulError
+from maul.hosts.holders import living_holders
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.hosts.journal import Entry, UndoJournal
+from maul.hosts.namespace import dwellers
 from maul.hosts.pidfile import Pidfile, parse_pidfile, read_pidfile
-from maul.hosts.undo_kinds import SingleUndo, Undo, UndoKill, UndoRemove, UndoSeries, UndoSignal, UndoSpawn
+from maul.hosts.undo_kinds import (
+    SingleUndo,
+    Undo,
+    UndoKill,
+    UndoRemove,
+    UndoSeries,
+    UndoSignal,
+    UndoSpawn,
+    UndoVacate,
+)
 
 POLL_S = 0.02
 SETTLE_S = 0.5  # a program that cannot run (port taken, bad option) is gone by then
@@ -27,12 +38,14 @@ KILL_WAIT_S = 5.0  # after SIGKILL; only a process stuck in the kernel (state D)
 class Facts:
     """What was found.
 
-    `living` and `dead` are the services whose pidfiles were read; `unreadable` names the others.
+    `living` and `dead` are the services whose pidfiles were read; `unreadable` names the others. `dwellers` live in
+    namespaces that are ours.
     """
 
     living: tuple[Pidfile, ...] = ()
     dead: tuple[Pidfile, ...] = ()
     unreadable: tuple[str, ...] = ()
+    dwellers: tuple[ProcessId, ...] = ()
     signal_target_lives: bool = False
     marked: bool = False
     names: tuple[str, ...] = ()
@@ -120,6 +133,13 @@ def decide(undo: SingleUndo, facts: Facts) -> Action:
                 return Nothing("no process is left")
             problems = tuple(f"{name} cannot be read" for name in facts.unreadable)
             return End(tuple(named.process for named in facts.living), grace_s, problems)
+        case UndoVacate(_, grace_s):
+            if not facts.living and not facts.dwellers and not facts.unreadable:
+                return Nothing("nobody holds a namespace")
+            # The holders last: while one lives, whoever is left in its namespace can be found again.
+            holders = tuple(named.process for named in facts.living)
+            others = tuple(process for process in facts.dwellers if process not in holders)
+            return End((*others, *holders), grace_s, tuple(f"{name} cannot be read" for name in facts.unreadable))
         case UndoRemove(directory, marker, names):
             return _decide_remove(directory, marker, names, facts)
         case _:
@@ -154,6 +174,10 @@ def look(host: Host, undo: SingleUndo) -> Facts:
             return Facts(signal_target_lives=host.process(process) is not None)
         case UndoKill(pidfiles, _):
             return _look_at_pidfiles(host, sorted(pidfiles.glob("*.json")))
+        case UndoVacate(holders, _):
+            inodes = frozenset(holder.net for holder in living_holders(host, holders))
+            found = _look_at_pidfiles(host, sorted(holders.glob("*.json")))
+            return replace(found, dwellers=dwellers(inodes) if inodes else ())
         case UndoRemove(directory, marker, _):
             if directory.is_symlink() or not directory.is_dir():
                 return Facts()

@@ -39,6 +39,16 @@ class UndoKill:
 
 
 @dataclass(frozen=True, slots=True)
+class UndoVacate:
+    """End every process in the network namespaces that the holders of this directory keep open, the holders too:
+    what was started in there by hand and by its children has no pidfile.
+    """
+
+    holders: Path
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class UndoRemove:
     """Remove these names from a directory that carries `marker`; then the marker; then it, if empty.
 
@@ -50,7 +60,7 @@ class UndoRemove:
     names: tuple[str, ...]
 
 
-SingleUndo = UndoSpawn | UndoSignal | UndoKill | UndoRemove
+SingleUndo = UndoSpawn | UndoSignal | UndoKill | UndoVacate | UndoRemove
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,8 @@ def undo_to_json(undo: Undo) -> dict[str, Any]:
             }
         case UndoKill(pidfiles, grace_s):
             return {"kind": "kill", "pidfiles": str(pidfiles), "grace_s": grace_s}
+        case UndoVacate(holders, grace_s):
+            return {"kind": "vacate", "holders": str(holders), "grace_s": grace_s}
         case UndoRemove(directory, marker, names):
             return {"kind": "remove", "directory": str(directory), "marker": marker, "names": list(names)}
         case UndoSeries(undos):
@@ -101,6 +113,8 @@ def _single_from_json(data: dict[str, Any]) -> SingleUndo:
             return UndoSignal(ProcessId(int(data["pid"]), int(data["start_ticks"])), int(data["signal"]))
         case "kill":
             return UndoKill(Path(data["pidfiles"]), float(data["grace_s"]))
+        case "vacate":
+            return UndoVacate(Path(data["holders"]), float(data["grace_s"]))
         case "remove":
             names = tuple(str(name) for name in data["names"])
             if any("/" in name or name in ("", ".", "..") for name in (*names, str(data["marker"]))):
