@@ -15,7 +15,7 @@ from maul.conduct import conductor
 VERBS = [
     (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
     ("lab",),
-    ("lab", "up"), ("lab", "status"), ("lab", "down"), ("campaign",), ("campaign", "schema"), ("campaign", "check"),
+    ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"), ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"),
 ]  # fmt: skip
 

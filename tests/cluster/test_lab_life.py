@@ -143,7 +143,7 @@ def test_two_labs_side_by_side_and_one_hurt_goes_without_a_trace(lab, lab_base, 
     try:
         assert time.monotonic() - began < 30, "ages, even for a busy machine"
         assert steps and steps[-1] == f"the lab is up: {second.url}"
-        assert second.layout.slot != lab.layout.slot
+        assert second.layout.placement != lab.layout.placement
         assert all(status.healthy for status in (*lab.status(), *second.status()))
         assert second.layout.sockets.parent.exists() and second.layout.sockets.parent.parent != directory
         assert balancer_servers(second.layout) == {"gateway-r1-1": "UP", "gateway-r2-1": "UP"}

@@ -16,6 +16,7 @@ from maul.core.summary import Ending
 from maul.hosts.journal import UndoJournal
 from maul.lab.files import site_yaml
 from maul.lab.layout import LabLayout, Programs
+from maul.lab.placement import Loopback
 from maul.load import FakeGenerator
 from maul.record import RunReader
 
@@ -37,7 +38,7 @@ class Place:
     def __init__(self, tmp_path, monkeypatch):
         self.root, self.s3, self.told, self.clock = tmp_path, FakeS3(set()), Told(), FakeClock(T0_NS)
         self.undone, self.leaving = [], None
-        layout = LabLayout("lab", 64, tmp_path / "lab", tmp_path / "lab" / "run", Programs("weed", "haproxy"))
+        layout = LabLayout("lab", Loopback(64), tmp_path / "lab", tmp_path / "lab" / "run", Programs("weed", "haproxy"))
         (tmp_path / "site.yaml").write_text(site_yaml(layout))
         self.write_campaign(tmp_path / "site.yaml")
         monkeypatch.setattr(conductor, "_deadman", self.deadman)

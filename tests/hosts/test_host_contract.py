@@ -4,22 +4,30 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from namespaces import held_namespace
 
 from maul.core.errors import MachineError
 from maul.hosts.fake import FakeHost
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.hosts.local import LocalHost
+from maul.hosts.namespace import NamespaceHost
 from maul.hosts.pidfile import read_pidfile
 
 SLEEPER = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
 
 
-@pytest.fixture(params=[LocalHost, FakeHost])
-def host(request: pytest.FixtureRequest) -> Host:
-    return request.param()
+@pytest.fixture(params=[LocalHost, FakeHost, NamespaceHost])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
+    if request.param is NamespaceHost:
+        (tmp_path / "holder").mkdir()
+        with held_namespace(tmp_path / "holder") as holder:
+            yield NamespaceHost("h1", holder)
+    else:
+        yield request.param()
 
 
 @pytest.fixture
@@ -47,9 +55,10 @@ def test_a_spawned_process_lives_and_its_pidfile_says_who_it_is(host, start):
     process, spec = start()
     assert host.process(process) is not None
     named = read_pidfile(host, spec.pidfile)
-    assert (named.process, named.spec) == (process, spec)
+    assert (named.process, replace(named.spec, inside=None)) == (process, spec)
     data = json.loads(host.read_bytes(spec.pidfile))
-    assert set(data) == {"pid", "start_ticks", "argv", "cwd", "env", "log"}
+    assert set(data) - {"inside"} == {"pid", "start_ticks", "argv", "cwd", "env", "log"}
+    assert named.spec.inside == getattr(host, "holder", None)
 
 
 def test_kill_ends_it_and_then_there_is_nothing_to_signal(host, start):

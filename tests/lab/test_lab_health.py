@@ -14,6 +14,7 @@ from maul.hosts.host import SpawnSpec
 from maul.lab import health
 from maul.lab.health import NoAnswerError, RoleStatus, answers, check, leader, parse_stats, registered_volumes
 from maul.lab.layout import LabLayout, Programs, Service
+from maul.lab.placement import Loopback
 
 SHOW_STAT = (
     "# pxname,svname,qcur,status,weight\n"
@@ -70,7 +71,7 @@ def service(talker: Talker) -> Callable[[str], Service]:
 @pytest.fixture
 def layout(tmp_path: Path) -> LabLayout:
     (tmp_path / "run").mkdir()
-    return LabLayout("x", 64, tmp_path, tmp_path / "run", Programs("weed", "haproxy"))
+    return LabLayout("x", Loopback(64), tmp_path, tmp_path / "run", Programs("weed", "haproxy"))
 
 
 def living(layout: LabLayout, service: Service) -> FakeHost:

@@ -15,7 +15,8 @@ from maul.hosts.local import LocalHost
 from maul.lab import files
 from maul.lab.bringup import connections_max
 from maul.lab.certs import issue, make_certificates
-from maul.lab.layout import SLOT_MAX, SLOT_MIN, SOCKET_PATH_MAX, LabLayout, Programs
+from maul.lab.layout import SOCKET_PATH_MAX, LabLayout, Programs
+from maul.lab.placement import SLOT_MAX, SLOT_MIN, Loopback
 from maul.lab.programs import find_programs
 from maul.lab.state import lab_directory, socket_directory
 
@@ -24,7 +25,7 @@ EPHEMERAL_FIRST = 32_768  # the kernel's default range for outgoing connections
 
 def layout_of(slot: int = SLOT_MIN, directory: str = "/var/lib/maul/labs/x") -> LabLayout:
     place = Path(directory)
-    return LabLayout("x", slot, place, socket_directory(place), Programs("/bin/weed", "/bin/haproxy"))
+    return LabLayout("x", Loopback(slot), place, socket_directory(place), Programs("/bin/weed", "/bin/haproxy"))
 
 
 LAYOUT = layout_of()
@@ -176,7 +177,7 @@ def test_haproxy_itself_accepts_the_configuration(tmp_path, directory):
     home = tmp_path / directory
     (home / "conf").mkdir(parents=True)
     (home / "run").mkdir()
-    layout = LabLayout("x", SLOT_MIN, home, socket_directory(home), find_programs())
+    layout = LabLayout("x", Loopback(SLOT_MIN), home, socket_directory(home), find_programs())
     (home / "conf" / "lab.pem").write_bytes(make_certificates("127.0.0.1").server)
     (home / "conf" / "haproxy.cfg").write_text(files.haproxy_config(layout, 200))
     argv = layout.argv(layout.balancer)

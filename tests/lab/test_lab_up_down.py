@@ -19,7 +19,8 @@ from maul.hosts.host import ProcessId, SpawnSpec
 from maul.hosts.journal import UndoJournal
 from maul.hosts.local import LocalHost
 from maul.lab import cluster, programs, state
-from maul.lab.layout import SLOT_MAX, SLOT_MIN, LabLayout, Programs
+from maul.lab.layout import LabLayout, Programs
+from maul.lab.placement import SLOT_MAX, SLOT_MIN, Loopback
 
 HOST = LocalHost()
 
@@ -215,7 +216,7 @@ class TestHalfDead:
             (place / name).mkdir(parents=True)
         (place / "site.yaml").write_text("version: 1\n")
         (place / "logs" / "old.log").write_text("last words\n")
-        layout = LabLayout("lab", SLOT_MIN, place, place / "run", Programs("/w", "/h"))
+        layout = LabLayout("lab", Loopback(SLOT_MIN), place, place / "run", Programs("/w", "/h"))
         state.save(HOST, layout, is_up=True)
         argv = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
         dead = HOST.spawn(SpawnSpec(argv, place / "home", place / "logs" / "d.log", {}, place / "run" / "dead.json"))
@@ -229,7 +230,7 @@ class TestHalfDead:
             (place / "lab.json").unlink()
         elif damage == "bad slot":
             data = json.loads((place / "lab.json").read_text())
-            (place / "lab.json").write_text(json.dumps({**data, "slot": 4}))
+            (place / "lab.json").write_text(json.dumps({**data, "placement": {"slot": 4}}))
         elif damage != "none":
             (place / "lab.json").write_text(content[damage])
         report = cluster.down(place)
@@ -326,16 +327,16 @@ class TestSlots:
 
     def test_a_claim_keeps_others_out_until_it_ends(self, tmp_path):
         with self.claim(tmp_path / "a" / "x") as one, self.claim(tmp_path / "b" / "y") as other:
-            assert one.slot != other.slot
-            first = one.slot
+            assert one.placement.slot != other.placement.slot
+            first = one.placement.slot
         with self.claim(tmp_path / "c" / "z") as again:
-            assert again.slot == first
+            assert again.placement.slot == first
 
     def test_a_slot_with_any_port_taken_is_passed_over(self, tmp_path):
         with self.claim(tmp_path / "x") as layout:
             service = layout.service("filer-r2-1")
         with socket.create_server((service.address, service.port + 10_000)), self.claim(tmp_path / "x") as other:
-            assert other.slot > layout.slot
+            assert other.placement.slot > layout.placement.slot
 
     def test_a_half_dead_neighbour_keeps_its_slot(self, tmp_path):
         """Its processes may be restarted by a healing fault."""
@@ -344,10 +345,10 @@ class TestSlots:
         layout.directory.mkdir(parents=True)
         state.save(HOST, layout, is_up=True)
         with self.claim(tmp_path / "labs" / "b") as other:
-            assert other.slot != layout.slot
+            assert other.placement.slot != layout.placement.slot
         (layout.directory / "lab.json").write_text("{")
         with self.claim(tmp_path / "labs" / "b") as other:
-            assert other.slot == layout.slot
+            assert other.placement.slot == layout.placement.slot
 
     def test_when_all_are_taken_it_says_so(self, tmp_path, monkeypatch):
         monkeypatch.setattr(state, "is_free", lambda layout: False)

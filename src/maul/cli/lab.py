@@ -1,4 +1,4 @@
-"""`maul lab up|status|down`: the embedded cluster."""
+"""`maul lab up|status|down|exec|net`: the embedded cluster."""
 
 import shlex
 from pathlib import Path
@@ -9,12 +9,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from maul.cli import screen
-from maul.core.errors import ExitCode
+from maul.core.errors import CampaignError, ExitCode
+from maul.core.units import show_bitrate
 from maul.lab import cluster
+from maul.lab.inside import become_in_host
 from maul.lab.state import lab_directory
+from maul.lab.wiring import CUSTOMERS_BPS, UPLINK_BPS, wiring_of
 
 app = typer.Typer(no_args_is_help=True, help="A real S3 cluster on loopback: SeaweedFS behind HAProxy with TLS.")
 
+_DEFAULT = "with --net; default"
 Name = Annotated[str, typer.Option("--name", help="Which lab; several stand side by side.")]
 Directory = Annotated[
     Path | None,
@@ -23,9 +27,26 @@ Directory = Annotated[
 
 
 @app.command()
-def up(name: Name = "lab", directory: Directory = None) -> None:
+def up(
+    name: Name = "lab",
+    directory: Directory = None,
+    net: Annotated[
+        bool, typer.Option("--net", help="On a network of its own: racks, switches, customers, in namespaces.")
+    ] = False,
+    uplink: Annotated[
+        str | None,
+        typer.Option(help=f"Each uplink that customers share, {_DEFAULT} {show_bitrate(UPLINK_BPS)}."),
+    ] = None,
+    customers: Annotated[
+        str | None,
+        typer.Option(help=f"What each customer host sends, {_DEFAULT} {show_bitrate(CUSTOMERS_BPS)}."),
+    ] = None,
+) -> None:
     """Start the lab and wait until it takes writes."""
-    lab = cluster.up(name, directory, on_step=screen.step)
+    if not net and (uplink is not None or customers is not None):
+        raise CampaignError("--uplink and --customers belong to a lab with a network", cure="add --net")
+    wiring = wiring_of(uplink, customers) if net else None
+    lab = cluster.up(name, directory, on_step=screen.step, wiring=wiring)
     end = f"maul lab down{_suffix(name, directory)}"
     screen.say(f"lab {name} is up: {lab.url}\n  site: {lab.site_path}\n  end it with: {end}")
 
@@ -48,6 +69,20 @@ def status(name: Name = "lab", directory: Directory = None) -> int:
 def down(name: Name = "lab", directory: Directory = None) -> None:
     """End every process of the lab and remove its files; its logs stay."""
     screen.say(cluster.down(lab_directory(name, directory)).says)
+
+
+@app.command(name="exec", context_settings={"allow_interspersed_args": False})
+def execute(
+    host: Annotated[str, typer.Argument(help="A host of the lab with a network, such as ops or g41.")],
+    command: Annotated[list[str], typer.Argument(help="The command, after --.", metavar="-- COMMAND...")],
+    name: Name = "lab",
+    directory: Directory = None,
+) -> None:
+    """Run a command in a host of the lab. Streams, signals and exit code are the command's own."""
+    words = tuple(command[1:] if command[0] == "--" else command)
+    if not words:
+        raise CampaignError("there is no command to run", cure="maul lab exec ops -- maul beat")
+    become_in_host(lab_directory(name, directory), host, words)
 
 
 def _suffix(name: str, directory: Path | None) -> str:

@@ -55,7 +55,7 @@ class InsideSockets:
         argv = enter_argv(holder, _ROOT, (sys.executable, "-I", "-S", "-c", _PROGRAM))
         try:
             self._process = subprocess.Popen(
-                argv, stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+                argv, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
             )
         except OSError as error:
             ours.close()

@@ -23,3 +23,14 @@ def state_directory(env: Mapping[str, str] | None = None) -> Path:
 def journal_directory(env: Mapping[str, str] | None = None) -> Path:
     """Where undo journals are kept until everything in them is undone."""
     return state_directory(env) / "undo"
+
+
+LAB_VARIABLE = "MAUL_LAB"
+"""Set for what runs inside a lab with a network: the directory of that lab. A hint where to look, never a proof."""
+
+
+def lab_directories(env: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Where labs may stand: the one that this process was started in, then those in maul's state."""
+    env = os.environ if env is None else env
+    named = (Path(env[LAB_VARIABLE]),) if env.get(LAB_VARIABLE) else ()
+    return (*named, *sorted((state_directory(env) / "labs").glob("*/")))

@@ -119,7 +119,7 @@ class Undone:
     says: str
 
 
-def decide(undo: SingleUndo, facts: Facts) -> Action:
+def decide(undo: SingleUndo, facts: Facts) -> Action:  # noqa: PLR0911 — one for each kind
     """What has to be done to undo, given what was found. Pure."""
     match undo:
         case UndoSpawn(pidfile):
@@ -134,12 +134,7 @@ def decide(undo: SingleUndo, facts: Facts) -> Action:
             problems = tuple(f"{name} cannot be read" for name in facts.unreadable)
             return End(tuple(named.process for named in facts.living), grace_s, problems)
         case UndoVacate(_, grace_s):
-            if not facts.living and not facts.dwellers and not facts.unreadable:
-                return Nothing("nobody holds a namespace")
-            # The holders last: while one lives, whoever is left in its namespace can be found again.
-            holders = tuple(named.process for named in facts.living)
-            others = tuple(process for process in facts.dwellers if process not in holders)
-            return End((*others, *holders), grace_s, tuple(f"{name} cannot be read" for name in facts.unreadable))
+            return _decide_vacate(grace_s, facts)
         case UndoRemove(directory, marker, names):
             return _decide_remove(directory, marker, names, facts)
         case _:
@@ -154,6 +149,15 @@ def _decide_spawn(pidfile: Path, facts: Facts) -> Action:
     if not facts.dead:
         return Nothing(f"{pidfile.stem} was taken down since: its pidfile is gone")
     return Start(facts.dead[0].spec)
+
+
+def _decide_vacate(grace_s: float, facts: Facts) -> Action:
+    if not facts.living and not facts.dwellers and not facts.unreadable:
+        return Nothing("nobody holds a namespace")
+    # The holders last: while one lives, whoever is left in its namespace can be found again.
+    holders = tuple(named.process for named in facts.living)
+    others = tuple(process for process in facts.dwellers if process not in holders)
+    return End((*others, *holders), grace_s, tuple(f"{name} cannot be read" for name in facts.unreadable))
 
 
 def _decide_remove(directory: Path, marker: str, names: tuple[str, ...], facts: Facts) -> Action:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from maul.core.clock import Clock
 from maul.core.errors import MachineError
@@ -14,6 +15,7 @@ from maul.core.units import show_size
 from maul.hosts.host import Host
 from maul.lab import files
 from maul.lab.certs import make_certificates
+from maul.lab.ground import Ground
 from maul.lab.health import (
     NoAnswerError,
     answers,
@@ -34,49 +36,74 @@ LOG_TAIL_LINES = 6
 STARTS_MAX = 3
 
 
+def write_files(layout: LabLayout, host: Host) -> None:
+    """Directories, certificates, credentials, configuration.
+
+    Secrets are 0600 in a directory that is 0700.
+    """
+    if layout.logs.is_dir():
+        shutil.rmtree(layout.logs)  # of the lab before this one
+    for name in (LOGS, *MADE):
+        if "." not in name:
+            (layout.directory / name).mkdir(mode=0o700)
+    if layout.sockets != layout.run:
+        make_private(layout.sockets.parent)
+        host.write_bytes(layout.sockets.parent / SOCKETS_MARKER, b"")
+        make_private(layout.sockets)
+    for service in layout.services:
+        (layout.home(service) / "tmp").mkdir(parents=True, mode=0o700)
+        if data := layout.data(service):
+            data.mkdir(mode=0o700)
+    certificates = make_certificates(layout.balancer.address)
+    admin, reader = _keys(), _keys()
+    for name, content in {
+        "ca.pem": certificates.ca,
+        "ca.key": certificates.ca_key,
+        "lab.pem": certificates.server,
+        "s3.json": files.s3_config(admin, reader).encode(),
+        "credentials.json": files.credentials_file(admin).encode(),
+        "credentials-reader.json": files.credentials_file(reader).encode(),
+        "haproxy.cfg": files.haproxy_config(layout, connections_max()).encode(),
+    }.items():
+        host.write_bytes(layout.conf / name, content, mode=0o600)
+    for master in layout.role("master"):
+        host.write_bytes(layout.home(master) / "master.toml", files.MASTER_TOML.encode())
+    host.write_bytes(layout.site_path, files.site_yaml(layout).encode())
+
+
+def check_room(directory: Path) -> None:
+    """MachineError when the disk is too full for volume servers to take writes."""
+    free = shutil.disk_usage(directory).free
+    if free < FREE_BYTES_MIN:
+        raise MachineError(
+            f"{show_size(free)} free; a lab needs {show_size(FREE_BYTES_MIN)}",
+            str(directory),
+            "make room, or set MAUL_STATE to another disk",
+        )
+
+
+def check_config(layout: LabLayout, host: Host) -> None:
+    """HAProxy reads its configuration: an error names the line, and a missing library shows up here."""
+    argv = layout.argv(layout.balancer)
+    checked = host.run((argv[0], "-c", *argv[2:]), timeout_s=10.0)
+    if checked.code != 0:
+        says = (checked.stderr or checked.stdout).decode(errors="replace").strip()
+        raise MachineError(f"HAProxy does not accept its configuration: {says[-800:]}", str(layout.conf))
+
+
 @dataclass(frozen=True)
 class Bringup:
     """One bring-up. Whoever calls holds the slot and has the undo in the journal already."""
 
     layout: LabLayout
-    host: Host
+    ground: Ground
     clock: Clock
     on_step: OnStep
 
-    def write_files(self) -> None:
-        """Directories, certificates, credentials, configuration.
-
-        Secrets are 0600 in a directory that is 0700.
-        """
-        layout = self.layout
-        if layout.logs.is_dir():
-            shutil.rmtree(layout.logs)  # of the lab before this one
-        for name in (LOGS, *MADE):
-            if "." not in name:
-                (layout.directory / name).mkdir(mode=0o700)
-        if layout.sockets != layout.run:
-            make_private(layout.sockets.parent)
-            self.host.write_bytes(layout.sockets.parent / SOCKETS_MARKER, b"")
-            make_private(layout.sockets)
-        for service in layout.services:
-            (layout.home(service) / "tmp").mkdir(parents=True, mode=0o700)
-            if data := layout.data(service):
-                data.mkdir(mode=0o700)
-        certificates = make_certificates(layout.balancer.address)
-        admin, reader = _keys(), _keys()
-        for name, content in {
-            "ca.pem": certificates.ca,
-            "ca.key": certificates.ca_key,
-            "lab.pem": certificates.server,
-            "s3.json": files.s3_config(admin, reader).encode(),
-            "credentials.json": files.credentials_file(admin).encode(),
-            "credentials-reader.json": files.credentials_file(reader).encode(),
-            "haproxy.cfg": files.haproxy_config(layout, connections_max()).encode(),
-        }.items():
-            self.host.write_bytes(layout.conf / name, content, mode=0o600)
-        for master in layout.role("master"):
-            self.host.write_bytes(layout.home(master) / "master.toml", files.MASTER_TOML.encode())
-        self.host.write_bytes(layout.site_path, files.site_yaml(layout).encode())
+    @property
+    def host(self) -> Host:
+        """The machine: it sees every process and file of the lab."""
+        return self.ground.machine
 
     def start_roles(self) -> None:
         """Masters and volume servers, then the filers one after the other, then the gateways, then the
@@ -100,31 +127,13 @@ class Bringup:
         self._wait("the volume servers to register", (*masters, *volumes), self._all_registered)
         self._wait("the balancer to see the gateways", (layout.balancer,), self._all_balanced)
 
-    def check_room(self) -> None:
-        """MachineError when the disk is too full for volume servers to take writes."""
-        free = shutil.disk_usage(self.layout.directory).free
-        if free < FREE_BYTES_MIN:
-            raise MachineError(
-                f"{show_size(free)} free; a lab needs {show_size(FREE_BYTES_MIN)}",
-                str(self.layout.directory),
-                "make room, or set MAUL_STATE to another disk",
-            )
-
-    def check_config(self) -> None:
-        """HAProxy reads its configuration: an error names the line, and a missing library shows up here."""
-        argv = self.layout.argv(self.layout.balancer)
-        checked = self.host.run((argv[0], "-c", *argv[2:]), timeout_s=10.0)
-        if checked.code != 0:
-            says = (checked.stderr or checked.stdout).decode(errors="replace").strip()
-            raise MachineError(f"HAProxy does not accept its configuration: {says[-800:]}", str(self.layout.conf))
-
     def _spawn(self, services: tuple[Service, ...]) -> None:
         for service in services:
-            self.host.spawn(self.layout.spawn_spec(service))
+            self.ground.host_of(service).spawn(self.layout.spawn_spec(service))
 
     def _start_until_it_stays(self, service: Service) -> None:
         for attempt in range(1, STARTS_MAX + 1):
-            self.host.spawn(self.layout.spawn_spec(service))
+            self.ground.host_of(service).spawn(self.layout.spawn_spec(service))
             try:
                 self._wait(f"{service.name} to answer", (service,), self._all_answer((service,)))
             except DiedError:
@@ -158,17 +167,17 @@ class Bringup:
         return "".join(f"\n    {line[:300]}" for line in lines)
 
     def _has_leader(self) -> bool:
-        leaders = {leader(self.layout, master) for master in self.layout.role("master")}
+        leaders = {leader(self.layout, master, self.ground.dial) for master in self.layout.role("master")}
         return len(leaders) == 1 and None not in leaders
 
     def _all_answer(self, services: tuple[Service, ...]) -> Callable[[], bool]:
-        return lambda: all(answers(service) for service in services)
+        return lambda: all(answers(service, dial=self.ground.dial) for service in services)
 
     def _all_registered(self) -> bool:
         master = self.layout.role("master")[0]
-        named = leader(self.layout, master)
+        named = leader(self.layout, master, self.ground.dial)
         wanted = {volume.endpoint for volume in self.layout.role("volume")}
-        return named is not None and wanted <= registered_volumes(self.layout.service(named))
+        return named is not None and wanted <= registered_volumes(self.layout.service(named), self.ground.dial)
 
     def _all_balanced(self) -> bool:
         servers = balancer_servers(self.layout)

@@ -10,16 +10,22 @@ from pathlib import Path
 from maul.core.clock import SystemClock
 from maul.core.errors import MachineError, UnhealedError
 from maul.hosts.deadman import DeadMan
+from maul.hosts.holders import HOLDERS
 from maul.hosts.journal import Entry, UndoJournal
 from maul.hosts.local import LocalHost
 from maul.hosts.places import journal_directory
 from maul.hosts.undo import perform, pidfiles_in, undo_one
-from maul.hosts.undo_kinds import SingleUndo, Undo, UndoKill, UndoRemove, UndoSeries
+from maul.hosts.undo_kinds import SingleUndo, Undo, UndoKill, UndoRemove, UndoSeries, UndoVacate
 from maul.lab import state
-from maul.lab.bringup import Bringup, OnStep
+from maul.lab.bringup import Bringup, OnStep, check_config, check_room, write_files
+from maul.lab.ground import standing
 from maul.lab.health import RoleStatus, check_all
-from maul.lab.layout import LOGS, MADE, MARKER, LabLayout
+from maul.lab.layout import LOGS, MADE, MARKER, LabLayout, Programs
+from maul.lab.net_build import NetBuild
+from maul.lab.net_preflight import namespace_door
+from maul.lab.placement import Wired
 from maul.lab.programs import find_programs
+from maul.lab.wiring import Wiring
 
 GRACE_S = 1.5  # SeaweedFS' filer takes 15 s to end by itself; its data is thrown away, so it is not waited for
 UNDO_LIMIT_S = 20.0
@@ -62,15 +68,17 @@ class Lab:
 
     def status(self) -> list[RoleStatus]:
         """The health of every role, asked of the role itself."""
-        return check_all(self.layout, LocalHost())
+        return _status(self.layout)
 
     def down(self) -> DownReport:
         """End every process and remove every file but the logs."""
         return down(self.directory)
 
 
-def up(name: str = "lab", directory: Path | None = None, on_step: OnStep = _silent) -> Lab:
-    """Start a lab and wait until it takes writes.
+def up(
+    name: str = "lab", directory: Path | None = None, on_step: OnStep = _silent, wiring: Wiring | None = None
+) -> Lab:
+    """Start a lab and wait until it takes writes: on loopback, or with `wiring` on a network of its own.
 
     When it fails, is interrupted or is killed (even by kill -9), what it started is ended and what it wrote
     is removed.
@@ -78,11 +86,11 @@ def up(name: str = "lab", directory: Path | None = None, on_step: OnStep = _sile
     Raises:
         CampaignError: the name or the directory cannot be used.
         MachineError: already up, a program is missing, no room, no free addresses, a role died (its last
-        words are told).
+        words are told), the machine does not allow namespaces.
     """
     journal = UndoJournal(journal_directory() / f"lab-{secrets.token_hex(6)}.jsonl")
     with DeadMan.arm(journal) as deadman:
-        lab, entry = _bring_up(name, directory, on_step, deadman, keep_logs=True)
+        lab, entry = _bring_up(_Wanted(name, directory, wiring, keep_logs=True), on_step, deadman)
         journal.done(entry.id, "the lab is up and stays")
     return lab
 
@@ -109,7 +117,7 @@ def embedded(
         if deadman is None:
             journal = UndoJournal(journal_directory() / f"lab-{secrets.token_hex(6)}.jsonl")
             deadman = stack.enter_context(DeadMan.arm(journal))
-        lab, entry = _bring_up(name, directory, on_step, deadman, keep_logs)
+        lab, entry = _bring_up(_Wanted(name, directory, None, keep_logs), on_step, deadman)
         try:
             yield lab
             on_step("taking the lab down")
@@ -126,7 +134,12 @@ def status(directory: Path) -> list[RoleStatus]:
     layout = state.load(host, directory)
     if layout is None:
         raise MachineError("there is no lab here", str(directory), "bring one up: maul lab up")
-    return check_all(layout, host)
+    return _status(layout)
+
+
+def _status(layout: LabLayout) -> list[RoleStatus]:
+    with standing(layout) as ground:
+        return check_all(layout, ground.machine, ground.dial)
 
 
 def down(directory: Path) -> DownReport:
@@ -150,38 +163,60 @@ def down(directory: Path) -> DownReport:
     return DownReport(directory, True, living, says)
 
 
-def _bring_up(
-    name: str, directory: Path | None, on_step: OnStep, deadman: DeadMan, keep_logs: bool
-) -> tuple[Lab, Entry]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    name: str
+    directory: Path | None
+    wiring: Wiring | None
+    keep_logs: bool
+
+
+def _bring_up(wanted: _Wanted, on_step: OnStep, deadman: DeadMan) -> tuple[Lab, Entry]:
     host = LocalHost()
-    place = state.lab_directory(name, directory)
+    place = state.lab_directory(wanted.name, wanted.directory)
     programs = find_programs()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with state.locked(place), state.claimed_slot(host, name, place, programs) as layout:
+        with state.locked(place), _placed(host, wanted, place, programs) as layout:
             _refuse_remains(layout)
-            return _bring_up_in(Bringup(layout, host, SystemClock(), on_step), deadman, keep_logs)
+            return _bring_up_in(layout, host, on_step, deadman, wanted.keep_logs)
     except BaseException:
         with contextlib.suppress(OSError):  # it holds something: the logs, or what was there before
             place.rmdir()
         raise
 
 
-def _bring_up_in(bringup: Bringup, deadman: DeadMan, keep_logs: bool) -> tuple[Lab, Entry]:
-    layout, host = bringup.layout, bringup.host
-    bringup.check_room()
+@contextmanager
+def _placed(host: LocalHost, wanted: _Wanted, place: Path, programs: Programs) -> Iterator[LabLayout]:
+    if wanted.wiring is None:
+        with state.claimed_slot(host, wanted.name, place, programs) as layout:
+            yield layout
+    else:  # its addresses are its own: nothing to claim
+        yield LabLayout(wanted.name, Wired(wanted.wiring), place, state.socket_directory(place), programs)
+
+
+def _bring_up_in(
+    layout: LabLayout, host: LocalHost, on_step: OnStep, deadman: DeadMan, keep_logs: bool
+) -> tuple[Lab, Entry]:
+    check_room(layout.directory)
+    if layout.wiring:
+        namespace_door(host)  # before anything is written
     entry = deadman.journal.record("lab", layout.name, _undo(layout.directory, keep_logs))
     try:
         state.save(host, layout, is_up=False)  # first: without it, nothing in the directory counts as ours
-        bringup.on_step(f"writing the lab's files into {layout.directory}")
-        bringup.write_files()
-        bringup.check_config()
-        bringup.start_roles()
+        on_step(f"writing the lab's files into {layout.directory}")
+        write_files(layout, host)
+        check_config(layout, host)
+        if layout.wiring:
+            on_step(f"making the network: {len(layout.wiring.nodes)} hosts and switches")
+            NetBuild(layout, layout.wiring, host, SystemClock()).build()
+        with standing(layout, host) as ground:
+            Bringup(layout, ground, SystemClock(), on_step).start_roles()
         state.save(host, layout, is_up=True)
     except BaseException:  # a role died, Ctrl-C, SIGTERM: whatever it is, nothing of the lab stays
         _take_back(deadman.journal, entry)
         raise
-    bringup.on_step(f"the lab is up: {layout.url}")
+    on_step(f"the lab is up: {layout.url}")
     return Lab(layout), entry
 
 
@@ -203,7 +238,7 @@ def _refuse_remains(layout: LabLayout) -> None:
 
 def _undo(directory: Path, keep_logs: bool) -> Undo:
     """End the processes, then remove their files. Follows from the directory alone, not from `lab.json`."""
-    undos: list[SingleUndo] = [UndoKill(directory / "run", GRACE_S)]
+    undos: list[SingleUndo] = [UndoKill(directory / "run", GRACE_S), UndoVacate(directory / HOLDERS, GRACE_S)]
     if state.socket_directory(directory).parent != directory:
         undos.append(UndoRemove(state.short_place(directory), state.SOCKETS_MARKER, (state.SOCKETS,)))
     undos.append(UndoRemove(directory, MARKER, MADE if keep_logs else (*MADE, LOGS)))

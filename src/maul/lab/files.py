@@ -2,7 +2,9 @@
 
 import json
 
-from maul.lab.layout import COPIES, RACKS, LabLayout, Service
+from maul.lab.layout import COPIES, LabLayout, Service
+from maul.lab.net_site import host_lines, network_lines
+from maul.lab.placement import racks
 
 # SeaweedFS makes this many volumes at once for a new bucket; each is a file per copy that starts empty. Eight
 # of them leave room to write when one volume server (which holds a copy of about half of them) is gone.
@@ -115,7 +117,7 @@ def site_yaml(layout: LabLayout) -> str:
         _SITE_HEAD.format(
             name=layout.name,
             notes=_text(_NOTES),
-            racks=", ".join(RACKS),
+            racks=", ".join(racks(layout.placement)),
             credentials=_text(str(layout.conf / "credentials.json")),
             copies=COPIES,
         ).rstrip(),
@@ -124,14 +126,17 @@ def site_yaml(layout: LabLayout) -> str:
     ]
     for gateway in gateways:
         lines += _endpoint(gateway.name, "gateway", f"http://{gateway.endpoint}", None, [gateway.name])
-    lines.append("hosts:")
-    hosts = {service.host: service for service in layout.services}
-    for name in sorted(hosts):
-        lines.append(f"  - {{name: {name}, address: {hosts[name].address}, rack: {hosts[name].rack}}}")
-    lines.append("services:")
+    lines += ["hosts:", *(host_lines(layout.wiring) if layout.wiring else _hosts(layout)), "services:"]
     for service in layout.services:
         lines += _service(layout, service)
+    if layout.wiring:
+        lines += network_lines(layout.wiring)
     return "\n".join(lines) + "\n"
+
+
+def _hosts(layout: LabLayout) -> list[str]:
+    hosts = {service.host: service for service in layout.services}
+    return [f"  - {{name: {name}, address: {hosts[name].address}, rack: {hosts[name].rack}}}" for name in sorted(hosts)]
 
 
 def _endpoint(name: str, kind: str, url: str, ca: str | None, serves: list[str]) -> list[str]:

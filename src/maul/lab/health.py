@@ -16,6 +16,9 @@ from maul.hosts.host import Host
 from maul.hosts.pidfile import read_pidfile
 from maul.lab.layout import LabLayout, Service
 
+Dial = Callable[[str, int, float], socket.socket]
+"""Address, port, seconds → a connection. From where it is dialled is the dialler's business. OSError."""
+
 TIMEOUT_S = 2.0
 ANSWER_BYTES_MAX = 4 * 2**20
 
@@ -36,19 +39,24 @@ class NoAnswerError(Exception):
     """The role did not answer, or not what it should. The text says what."""
 
 
-def check_all(layout: LabLayout, host: Host) -> list[RoleStatus]:
+def dial_here(address: str, port: int, timeout_s: float) -> socket.socket:
+    """A TCP connection from this process's own network."""
+    return socket.create_connection((address, port), timeout_s)
+
+
+def check_all(layout: LabLayout, host: Host, dial: Dial = dial_here) -> list[RoleStatus]:
     """Every role of the lab, in the layout's order."""
     with ThreadPoolExecutor(max_workers=len(layout.services), thread_name_prefix="lab-health") as pool:
-        return list(pool.map(lambda service: check(layout, host, service), layout.services))
+        return list(pool.map(lambda service: check(layout, host, service, dial), layout.services))
 
 
-def check(layout: LabLayout, host: Host, service: Service) -> RoleStatus:
+def check(layout: LabLayout, host: Host, service: Service, dial: Dial = dial_here) -> RoleStatus:
     """One role. Never raises."""
     pid = living_pid(layout, host, service)
     if pid is None:
         return RoleStatus(service.name, service.role, service.address, False, "its process is gone", None)
     try:
-        healthy, says = _ASK[service.role](layout, service)
+        healthy, says = _ASK[service.role](layout, service, dial)
     except NoAnswerError as error:
         healthy, says = False, str(error)
     return RoleStatus(service.name, service.role, service.address, healthy, says, pid)
@@ -63,10 +71,11 @@ def living_pid(layout: LabLayout, host: Host, service: Service) -> int | None:
     return named.process.pid if named is not None and host.process(named.process) is not None else None
 
 
-def http_get(address: str, port: int, path: str, timeout_s: float = TIMEOUT_S) -> bytes:
+def http_get(address: str, port: int, path: str, timeout_s: float = TIMEOUT_S, dial: Dial = dial_here) -> bytes:
     """The body of a 200. NoAnswerError for anything else."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
     try:
+        connection.sock = dial(address, port, timeout_s)
         connection.request("GET", path, headers={"Accept": "application/json", "Connection": "close"})
         response = connection.getresponse()
         body = response.read(ANSWER_BYTES_MAX)
@@ -81,27 +90,27 @@ def http_get(address: str, port: int, path: str, timeout_s: float = TIMEOUT_S) -
     return body
 
 
-def answers(service: Service, timeout_s: float = TIMEOUT_S) -> bool:
+def answers(service: Service, timeout_s: float = TIMEOUT_S, dial: Dial = dial_here) -> bool:
     """Whether a role's health URL answers 200. Never raises."""
     port = service.metrics_port if service.role == "balancer" else service.port
     path = "/" + service.health_url.split("/", 3)[3]
     try:
-        http_get(service.address, port, path, timeout_s)
+        http_get(service.address, port, path, timeout_s, dial)
     except NoAnswerError:
         return False
     return True
 
 
-def leader(layout: LabLayout, master: Service) -> str | None:
+def leader(layout: LabLayout, master: Service, dial: Dial = dial_here) -> str | None:
     """Who this master holds for the leader, by name; None while it knows none."""
-    status = _json(http_get(master.address, master.port, "/cluster/status"))
+    status = _json(http_get(master.address, master.port, "/cluster/status", dial=dial))
     named = f"{status.get('Leader') or ''}."  # ADDRESS:PORT.GRPC_PORT
     return next((peer.name for peer in layout.role("master") if named.startswith(f"{peer.endpoint}.")), None)
 
 
-def registered_volumes(master: Service) -> set[str]:
+def registered_volumes(master: Service, dial: Dial = dial_here) -> set[str]:
     """The endpoints of the volume servers that the cluster knows, as this master tells."""
-    topology = _json(http_get(master.address, master.port, "/dir/status")).get("Topology", {})
+    topology = _json(http_get(master.address, master.port, "/dir/status", dial=dial)).get("Topology", {})
     return {
         str(node["Url"])
         for center in topology.get("DataCenters") or []
@@ -143,32 +152,32 @@ def ask_haproxy(layout: LabLayout, command: str) -> str:
     return answer.decode(errors="replace")
 
 
-def _ask_master(layout: LabLayout, service: Service) -> tuple[bool, str]:
-    name = leader(layout, service)
+def _ask_master(layout: LabLayout, service: Service, dial: Dial) -> tuple[bool, str]:
+    name = leader(layout, service, dial)
     if name is None:
         return False, "knows no leader"
     return True, "leads" if name == service.name else f"follows {name}"
 
 
-def _ask_volume(_: LabLayout, service: Service) -> tuple[bool, str]:
-    status = _json(http_get(service.address, service.port, "/status"))
+def _ask_volume(_: LabLayout, service: Service, dial: Dial) -> tuple[bool, str]:
+    status = _json(http_get(service.address, service.port, "/status", dial=dial))
     volumes = status.get("Volumes") or []
     read_only = sum(bool(volume.get("ReadOnly")) for volume in volumes)
     return True, f"{len(volumes)} volumes" + (f", {read_only} read-only" if read_only else "")
 
 
-def _ask_plain(_: LabLayout, service: Service) -> tuple[bool, str]:
-    http_get(service.address, service.port, "/healthz")
+def _ask_plain(_: LabLayout, service: Service, dial: Dial) -> tuple[bool, str]:
+    http_get(service.address, service.port, "/healthz", dial=dial)
     return True, "answers"
 
 
-def _ask_balancer(layout: LabLayout, _: Service) -> tuple[bool, str]:
+def _ask_balancer(layout: LabLayout, _: Service, _dial: Dial) -> tuple[bool, str]:
     servers = balancer_servers(layout)
     up = sum(status.startswith("UP") for status in servers.values())
     return up > 0, f"{up} of {len(layout.role('gateway'))} gateways up"
 
 
-_ASK: dict[str, Callable[[LabLayout, Service], tuple[bool, str]]] = {
+_ASK: dict[str, Callable[[LabLayout, Service, Dial], tuple[bool, str]]] = {
     "master": _ask_master,
     "volume": _ask_volume,
     "filer": _ask_plain,

@@ -1,6 +1,6 @@
-"""What runs where: names, addresses, ports, command lines. Pure: everything follows from slot and directory.
+"""What runs where: names, addresses, ports, command lines. Pure: everything follows from placement and directory.
 
-Three racks and an edge. The numbers are the last two parts of the address 127.SLOT.RACK.NUMBER:
+Three racks and an edge. The numbers are the last two parts of the address, 127.SLOT.RACK.NUMBER on loopback:
 
     edge 0.1   balancer (HTTPS for customers)
     r1   1.1   master-r1-1  volume-r1-1                               1.2   volume-r1-2  filer-r1-1
@@ -15,16 +15,15 @@ there once.
 from dataclasses import dataclass
 from pathlib import Path
 
+from maul.hosts.holders import HOLDERS
 from maul.hosts.host import SpawnSpec
+from maul.lab.placement import Placement, Wired, address, customers_address, port_offset
+from maul.lab.wiring import Wiring
 
-SLOT_MIN, SLOT_MAX = 64, 127
-# Each lab has its own ports as well as its own addresses: SeaweedFS also takes 127.0.0.1:PORT, where two labs
-# (or the machine owner's own servers) would meet. All are below 32768, where the kernel's ports for outgoing
-# connections begin.
-HTTP_BASE, METRICS_BASE, GRPC_OFFSET, PORTS_PER_SLOT = 20_000, 22_000, 10_000, 16
+# All are below 32768, where the kernel's ports for outgoing connections begin.
+HTTP_BASE, METRICS_BASE, GRPC_OFFSET = 20_000, 22_000, 10_000
 BALANCER_PORT, BALANCER_STATS_PORT = 8443, 8404
 SOCKET_PATH_MAX = 80  # the kernel takes 107 bytes; HAProxy adds ".PID.tmp" while it starts
-RACKS = ("edge", "r1", "r2", "r3")
 DATA_CENTER = "dc1"
 REPLICATION = "010"
 COPIES = 2
@@ -37,6 +36,7 @@ MADE = (
 )  # everything that a lab makes, except lab.json and the logs
 MARKER = "lab.json"
 LOGS = "logs"
+CANARIES = Path("run", "canaries")
 
 _ROLES = (  # role, rack, number in the rack's address
     ("master", 1, 1),
@@ -108,7 +108,7 @@ class LabLayout:
     """A lab on paper."""
 
     name: str
-    slot: int
+    placement: Placement
     directory: Path
     sockets: Path
     programs: Programs
@@ -120,13 +120,13 @@ class LabLayout:
         services = []
         for position, (role, rack, number) in enumerate(_ROLES):
             counts[role, rack] = counts.get((role, rack), 0) + 1
-            offset = (self.slot - SLOT_MIN) * PORTS_PER_SLOT + position
+            offset = port_offset(self.placement) + position
             services.append(
                 Service(
                     name=f"{role}-r{rack}-{counts[role, rack]}",
                     role=role,
                     rack=f"r{rack}",
-                    address=f"127.{self.slot}.{rack}.{number}",
+                    address=address(self.placement, rack, number),
                     port=HTTP_BASE + offset,
                     metrics_port=METRICS_BASE + offset,
                 )
@@ -136,7 +136,8 @@ class LabLayout:
     @property
     def balancer(self) -> Service:
         """The one that customers talk to."""
-        return Service("balancer", "balancer", "edge", f"127.{self.slot}.0.1", BALANCER_PORT, BALANCER_STATS_PORT)
+        front = customers_address(self.placement)
+        return Service("balancer", "balancer", "edge", front, BALANCER_PORT, BALANCER_STATS_PORT)
 
     def role(self, role: str) -> tuple[Service, ...]:
         """Every service of a role."""
@@ -150,6 +151,21 @@ class LabLayout:
     def url(self) -> str:
         """The customers' endpoint."""
         return f"https://{self.balancer.endpoint}"
+
+    @property
+    def wiring(self) -> Wiring | None:
+        """Its own network; None on loopback."""
+        return self.placement.wiring if isinstance(self.placement, Wired) else None
+
+    @property
+    def holders(self) -> Path:
+        """Who holds the namespaces of its hosts and switches."""
+        return self.directory / HOLDERS
+
+    @property
+    def canaries(self) -> Path:
+        """What customers feel of each other: one file each, replaced every second."""
+        return self.directory / CANARIES
 
     @property
     def conf(self) -> Path:

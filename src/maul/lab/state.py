@@ -11,15 +11,18 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from maul.campaign.quantities import NAME_PATTERN
 from maul.core.errors import CampaignError, MachineError
 from maul.hosts.host import Host
 from maul.hosts.places import state_directory
 from maul.hosts.undo import pidfiles_in
-from maul.lab.layout import MADE, MARKER, SLOT_MAX, SLOT_MIN, SOCKET_PATH_MAX, LabLayout, Programs
+from maul.lab.layout import MADE, MARKER, SOCKET_PATH_MAX, LabLayout, Programs
+from maul.lab.placement import SLOT_MAX, SLOT_MIN, Loopback, Placement, Wired
+from maul.lab.wiring import UPLINK_BPS_MAX, UPLINK_BPS_MIN, Wiring
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 SOCKETS, SOCKETS_MARKER = "s", "maul-lab"
 _NAME = re.compile(NAME_PATTERN)
 _CLAIM_PORT = 19_999
@@ -85,7 +88,7 @@ def save(host: Host, layout: LabLayout, is_up: bool) -> None:
     content = {
         "version": STATE_VERSION,
         "name": layout.name,
-        "slot": layout.slot,
+        "placement": _placement_to_json(layout.placement),
         "state": "up" if is_up else "starting",
         "weed": layout.programs.weed,
         "haproxy": layout.programs.haproxy,
@@ -102,17 +105,35 @@ def load(host: Host, directory: Path) -> LabLayout | None:
         return None
     try:
         data = json.loads(content)
-        slot = int(data["slot"])
-        if data["version"] != STATE_VERSION or not SLOT_MIN <= slot <= SLOT_MAX:
-            raise ValueError("version or slot")
+        if data["version"] != STATE_VERSION:
+            raise ValueError("of another version")
+        placement = _placement_from_json(data["placement"])
         programs = Programs(str(data["weed"]), str(data["haproxy"]))
-        return LabLayout(str(data["name"]), slot, directory, socket_directory(directory), programs)
+        return LabLayout(str(data["name"]), placement, directory, socket_directory(directory), programs)
     except (ValueError, KeyError, TypeError) as error:
         raise MachineError(
             f"the lab's state is damaged ({error})",
             str(directory / MARKER),
             "run: maul lab down; then bring it up anew",
         ) from error
+
+
+def _placement_to_json(placement: Placement) -> dict[str, float]:
+    if isinstance(placement, Loopback):
+        return {"slot": placement.slot}
+    return {"uplink_bps": placement.wiring.uplink_bps, "customers_bps": placement.wiring.customers_bps}
+
+
+def _placement_from_json(data: dict[str, Any]) -> Placement:
+    if "slot" in data:
+        slot = int(data["slot"])
+        if not SLOT_MIN <= slot <= SLOT_MAX:
+            raise ValueError("slot")
+        return Loopback(slot)
+    wiring = Wiring(float(data["uplink_bps"]), float(data["customers_bps"]))
+    if not UPLINK_BPS_MIN <= wiring.uplink_bps <= UPLINK_BPS_MAX or not 0 <= wiring.customers_bps < wiring.uplink_bps:
+        raise ValueError("rates")
+    return Wired(wiring)
 
 
 def remains(directory: Path) -> list[str]:
@@ -156,8 +177,10 @@ def slots_of_neighbours(host: Host, directory: Path) -> set[int]:
     for path in directory.parent.glob(f"*/{MARKER}"):
         with contextlib.suppress(MachineError):
             neighbour = load(host, path.parent)
-            if neighbour is not None and path.parent != directory:
-                taken.add(neighbour.slot)
+            if neighbour is None or path.parent == directory:
+                continue
+            if isinstance(neighbour.placement, Loopback):
+                taken.add(neighbour.placement.slot)
     return taken
 
 
@@ -172,7 +195,7 @@ def claimed_slot(host: Host, name: str, directory: Path, programs: Programs) -> 
     sockets = socket_directory(directory)
     neighbours = slots_of_neighbours(host, directory)
     for slot in range(SLOT_MIN, SLOT_MAX + 1):
-        layout = LabLayout(name, slot, directory, sockets, programs)
+        layout = LabLayout(name, Loopback(slot), directory, sockets, programs)
         claim = _claim(slot)
         if claim is None:
             continue

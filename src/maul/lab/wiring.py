@@ -1,0 +1,189 @@
+"""The network of a lab on paper: switches, hosts, cables, rates. Pure: everything follows from two rates.
+
+A spine, and a top-of-rack switch (a bridge) per rack with one uplink. Flat layer 2, 10.77.0.0/16, no way out:
+
+    edge       lb (balancer, with the VIP 10.77.0.100)  ops (the conductor)
+    r1 r2 r3   the storage, as on loopback: s11 s12 s21 s31
+    r4 r5 r6   what is lent, next to its customers: g41 g42 c41, g51 g52 c51, g61 g62 c61
+
+Storage and edge have uplinks that nobody else uses. The uplinks of r4 to r6 are the customers': narrow, and watched.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from maul.core.errors import CampaignError
+from maul.core.units import parse_bitrate, show_bitrate
+
+NETWORK = "10.77.0.0/16"
+SPINE = "spine"
+UPLINK_BPS = 50e6
+CUSTOMERS_BPS = 4e6
+FAST_BPS = 1e9
+UPLINK_BPS_MIN, UPLINK_BPS_MAX = 1e6, 1e9
+# How long a packet may wait in the queue of a port: what customers feel when a link is full. Switches hold about this
+# much at their access ports.
+UPLINK_QUEUE_S, FAST_QUEUE_S = 0.05, 0.02
+
+_EDGE, _STORAGE, _LENT = 0, (1, 2, 3), (4, 5, 6)
+_STORAGE_HOSTS = ((1, 1), (1, 2), (2, 1), (3, 1))
+_GENERATORS_PER_RACK = 2
+_CUSTOMER_NUMBER = 101
+
+Kind = Literal["storage", "balancer", "ops", "generator", "customer"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetHost:
+    """A host: a namespace with one card, `eth0`. `more` are further addresses on it."""
+
+    name: str
+    kind: Kind
+    rack: str
+    address: str
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetSwitch:
+    """A switch: a namespace with one bridge."""
+
+    name: str
+    rack: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """Two ports, as (node, device), and what it carries each way. `shared`: customers use it too."""
+
+    near: tuple[str, str]
+    far: tuple[str, str]
+    bits_per_s: float
+    queue_s: float
+    shared: bool = False
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """As a site names them: `tor-r1:up0`, `spine:dn-r1`."""
+        return ":".join(self.near), ":".join(self.far)
+
+    @property
+    def directions(self) -> tuple[str, str]:
+        """`tor-r1:up0>spine:dn-r1` and back."""
+        near, far = self.ends
+        return f"{near}>{far}", f"{far}>{near}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The network of one lab: what the uplinks of the lent racks carry, and what each customer host sends."""
+
+    uplink_bps: float = UPLINK_BPS
+    customers_bps: float = CUSTOMERS_BPS
+
+    @property
+    def vip(self) -> str:
+        """The address that customers of the storage talk to."""
+        return "10.77.0.100"
+
+    def address(self, rack: int, number: int) -> str:
+        """The address of a host in a rack."""
+        return f"10.77.{rack}.{number}"
+
+    @property
+    def racks(self) -> tuple[str, ...]:
+        """By name, the edge first."""
+        return tuple(_rack(number) for number in (_EDGE, *_STORAGE, *_LENT))
+
+    @property
+    def hosts(self) -> tuple[NetHost, ...]:
+        """Every host, the edge first."""
+        hosts = [
+            NetHost("lb", "balancer", "edge", self.address(0, 1), (self.vip,)),
+            NetHost("ops", "ops", "edge", self.address(0, 2)),
+        ]
+        hosts += [NetHost(f"s{r}{n}", "storage", _rack(r), self.address(r, n)) for r, n in _STORAGE_HOSTS]
+        for r in _LENT:
+            numbers = range(1, _GENERATORS_PER_RACK + 1)
+            hosts += [NetHost(f"g{r}{n}", "generator", _rack(r), self.address(r, n)) for n in numbers]
+            hosts.append(NetHost(f"c{r}1", "customer", _rack(r), self.address(r, _CUSTOMER_NUMBER)))
+        return tuple(hosts)
+
+    def host(self, name: str) -> NetHost:
+        """One host by name; KeyError."""
+        return {host.name: host for host in self.hosts}[name]
+
+    def hosts_of(self, kind: Kind) -> tuple[NetHost, ...]:
+        """Hosts of a kind."""
+        return tuple(host for host in self.hosts if host.kind == kind)
+
+    @property
+    def switches(self) -> tuple[NetSwitch, ...]:
+        """The spine, then one per rack."""
+        return (NetSwitch(SPINE, None), *(NetSwitch(f"tor-{rack}", rack) for rack in self.racks))
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every namespace, switches first."""
+        return (*(switch.name for switch in self.switches), *(host.name for host in self.hosts))
+
+    @property
+    def cables(self) -> tuple[Cable, ...]:
+        """Uplinks, then the cables of the hosts. The first end is the one farther from the spine."""
+        lent = {_rack(number) for number in _LENT}
+        uplinks = [
+            Cable(
+                near=(f"tor-{rack}", "up0"),
+                far=(SPINE, f"dn-{rack}"),
+                bits_per_s=self.uplink_bps if rack in lent else FAST_BPS,
+                queue_s=UPLINK_QUEUE_S if rack in lent else FAST_QUEUE_S,
+                shared=rack in lent,
+            )
+            for rack in self.racks
+        ]
+        access = [
+            Cable((host.name, "eth0"), (f"tor-{host.rack}", f"p-{host.name}"), FAST_BPS, FAST_QUEUE_S)
+            for host in self.hosts
+        ]
+        return (*uplinks, *access)
+
+    @property
+    def pairs(self) -> tuple[tuple[NetHost, NetHost], ...]:
+        """Which customer talks to which: a ring over the racks, so that every uplink carries as much up as down."""
+        customers = self.hosts_of("customer")
+        return tuple(zip(customers, (*customers[1:], customers[0]), strict=True))
+
+
+def wiring_of(uplink: str | None, customers: str | None) -> Wiring:
+    """From what was said on a command line; None: the default. CampaignError for rates that cannot be."""
+    wiring = Wiring(_rate(uplink, UPLINK_BPS), _rate(customers, CUSTOMERS_BPS))
+    if not UPLINK_BPS_MIN <= wiring.uplink_bps <= UPLINK_BPS_MAX:
+        raise CampaignError(
+            f"an uplink of {show_bitrate(wiring.uplink_bps)} cannot be made",
+            cure=f"choose from {show_bitrate(UPLINK_BPS_MIN)} to {show_bitrate(UPLINK_BPS_MAX)}",
+        )
+    if wiring.customers_bps >= wiring.uplink_bps:
+        raise CampaignError(
+            f"customers at {show_bitrate(wiring.customers_bps)} alone fill an uplink of "
+            f"{show_bitrate(wiring.uplink_bps)}",
+            cure="lower --customers, or raise --uplink",
+        )
+    return wiring
+
+
+def _rate(text: str | None, default: float) -> float:
+    if text is None:
+        return default
+    try:
+        return parse_bitrate(text)
+    except ValueError as error:
+        raise CampaignError(str(error)) from None
+
+
+def canary_name(source: NetHost, target: NetHost) -> str:
+    """What the measurement between two customers is called."""
+    return f"{source.name}-{target.name}"
+
+
+def _rack(number: int) -> str:
+    return f"r{number}" if number else "edge"
