@@ -14,8 +14,8 @@ from maul.conduct import conductor
 
 VERBS = [
     (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
-    ("lab",),
-    ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"), ("campaign",), ("campaign", "schema"), ("campaign", "check"),
+    ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"),
+    ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"),
 ]  # fmt: skip
 
