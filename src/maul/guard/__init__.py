@@ -1,7 +1,8 @@
 """Conscience: may this be hit, and must this stop?
 
-Takes: resolved targets; the engine's status, the plan's limits, the time.
-Gives: `check_targets` (nothing, or PermitError), `decide` and `after_pass` (actions as data).
+Takes: resolved targets; the engine's status, the plan's limits, the time; samples of links and canaries.
+Gives: `check_targets` (nothing, or PermitError), `decide` and `after_pass` (actions as data); for links `links.py`
+(`decide_links`), before the ramp `trickle.py` (`judge_trickle`).
 Never: resolves, connects, reads a clock, stops anything itself.
 Start reading at: `permit.py`, then `watch.py`.
 Add one by: a reason to stop = a function in `caps.py` and its line in `watch._stops`.
