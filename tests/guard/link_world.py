@@ -108,7 +108,8 @@ class World:
                 T0 + (second + 1) * S,
                 self._readings(second, window) if not self.stale(second) else {},
                 {"shop": [canary]} if not self.stale(second) else {},
-                dict.fromkeys(GENERATORS, self.profile(second)),
+                {name: self.profile(second) * part for name, part in obeyed.items()},
+                dict.fromkeys(GENERATORS, 1000 * self.profile(second)),
             )
             self.state, actions = decide_links(self.state, look, self.terms)
             for action in actions:

@@ -363,16 +363,19 @@ def test_a_blackbox_canary() -> None:
 SITE = """
 version: 1
 name: s
-kind: real
+kind: lab
 racks: [r1]
 hosts:
   - {name: gen, address: 10.0.0.5, rack: r1, nics: [{name: eno1, speed: 10Gbit/s}]}
+  - {name: shop, address: 10.0.0.6, rack: r1, nics: [{name: eno1, speed: 10Gbit/s}]}
 services: [{name: gw, role: gateway, host: gen}]
 endpoints: [{name: e, kind: gateway, url: "https://10.0.0.5:8443", serves: [gw]}]
 network:
   switches: [{name: tor-r1}]
-  links: [{between: [gen, "tor-r1:p1"], capacity: 10Gbit/s}]
-  canaries: [{name: c1, from: gen, to: gen}]
+  links:
+    - {between: [gen, "tor-r1:p1"], capacity: 10Gbit/s}
+    - {between: [shop, "tor-r1:p2"], capacity: 10Gbit/s}
+  canaries: [{name: c1, from: shop, to: gen}]
   counters: {kind: lab, every: 2s}
 """
 

@@ -21,6 +21,8 @@ REACTION_NS = 1_500_000_000
 """From a decision until every generator heeds it: it is told once per second, and acts within a turn of its loop."""
 STALE_FREEZE_POLLS, STALE_STOP_POLLS = 3.0, 5.0
 HISTORY_NS = 3_000_000_000
+FROZEN_SLACK = 1.01
+"""Arrivals of one second and the next differ by a few without a rise."""
 
 LinkAction = SetParts | Freeze | Thaw | Tell | StopRun
 
@@ -66,20 +68,24 @@ class LinkGuardState:
     history: tuple[tuple[int, Mapping[str, float]], ...] = ()
     """What was really made, as parts of the heaviest load: a reading is of the past."""
     frozen: Mapping[str, float] | None = None
-    """The level of each generator when it froze; None: not frozen."""
+    """What was due per second of each generator when it froze; None: not frozen."""
     poll_ns: int = 0
     stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkLook:
-    """What came since the last look. `levels`: which part of its heaviest load the profile asks of each generator
-    now, whatever the guard lets through."""
+    """What came since the last look.
+
+    `made`: which part of its heaviest load each generator moves now; predictions are made of it. `due_per_s`: arrivals
+    that the profile asks of each, whatever the guard lets through: what may not rise while it is blind.
+    """
 
     now_ns: int
     links: Mapping[str, LinkReading] = field(default_factory=dict)
     canaries: Mapping[str, Sequence[CanaryReading]] = field(default_factory=dict)
-    levels: Mapping[str, float] = field(default_factory=dict)
+    made: Mapping[str, float] = field(default_factory=dict)
+    due_per_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ def decide_links(
     """What to remember and what to do; every action is given once. After StopRun there is none."""
     if state.stopped:
         return state, ()
-    state = _remember_level(state, look, terms)
+    state = _remember_made(state, look, terms)
     state, causes, notes = _causes(state, look, terms)
     state, cuts = _cut(state, causes, look.now_ns)
     state, stale = _staleness(state, look, terms)
@@ -119,11 +125,10 @@ def decide_links(
     return state, (*notes, *told, *stale)
 
 
-def _remember_level(state: LinkGuardState, look: NetworkLook, terms: LinkTerms) -> LinkGuardState:
-    made = {name: look.levels.get(name, 0.0) * state.told.get(name, 1.0) for name in terms.generators}
+def _remember_made(state: LinkGuardState, look: NetworkLook, terms: LinkTerms) -> LinkGuardState:
     oldest_ns = look.now_ns - HISTORY_NS - 3 * terms.every_ns
     history = tuple(entry for entry in state.history if entry[0] >= oldest_ns)
-    return replace(state, history=(*history, (look.now_ns, made)))
+    return replace(state, history=(*history, (look.now_ns, look.made)))
 
 
 def _made(state: LinkGuardState, direction: Direction, at_ns: int, every_ns: int) -> float:
@@ -258,7 +263,7 @@ def _staleness(
             StopRun("telemetry-lost", f"{says}: nobody watches the links, so nothing may be sent"),
         )
     if polls > STALE_FREEZE_POLLS and state.frozen is None:
-        frozen = {name: look.levels.get(name, 0.0) for name in terms.generators}
+        frozen = {name: look.due_per_s.get(name, 0.0) for name in terms.generators}
         return replace(state, frozen=frozen), (Freeze("telemetry-stale", f"{says}: no rate rises until it is back"),)
     if polls <= STALE_FREEZE_POLLS and state.frozen is not None:
         return replace(state, frozen=None), (Thaw("telemetry-stale", "everything is heard of again"),)
@@ -330,7 +335,7 @@ def _tell_parts(
 
 
 def _held(state: LinkGuardState, name: str, look: NetworkLook) -> float:
-    level = look.levels.get(name, 0.0)
-    if state.frozen is None or level <= state.frozen.get(name, 0.0):
+    due = look.due_per_s.get(name, 0.0)
+    if state.frozen is None or due <= state.frozen.get(name, 0.0) * FROZEN_SLACK:
         return 1.0
-    return state.frozen.get(name, 0.0) / level
+    return state.frozen.get(name, 0.0) / due
