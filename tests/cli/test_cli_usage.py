@@ -16,7 +16,8 @@ VERBS = [
     (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
     ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"),
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
-    ("campaign", "show"),
+    ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),
+    ("fleet", "down"),
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def test_every_verb_explains_itself(maul, verb):
     assert "Usage: maul" in answer.out
 
 
-@pytest.mark.parametrize("verb", [(), ("lab",), ("campaign",)], ids=["maul", "lab", "campaign"])
+@pytest.mark.parametrize("verb", [(), ("lab",), ("campaign",), ("fleet",)], ids=["maul", "lab", "campaign", "fleet"])
 def test_without_a_verb_there_is_help_and_not_a_pass(maul, verb):
     answer = maul(*verb)
     assert answer.code == 3

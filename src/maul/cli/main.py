@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maul import __version__
-from maul.cli import beat, calibrate, campaign, compare, heal, hit, lab, limit, plan, report, screen, wipe
+from maul.cli import agent, beat, calibrate, campaign, compare, fleet, heal, hit, lab, limit, plan, report, screen, wipe
 from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
@@ -29,7 +29,9 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("heal")(heal.heal)
 app.command("wipe")(wipe.wipe)
+app.command("agent")(agent.agent)
 app.add_typer(lab.app, name="lab")
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(campaign.app, name="campaign")
 
 _TYPER_INTERRUPTED = 130

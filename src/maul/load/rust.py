@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from maul._engine import Engine
+from maul._engine import Engine, build_info
 from maul._engine import NullServer as _NullServer
 from maul.core.errors import InternalError, TargetError
 from maul.core.exhibit import Exhibit, ExhibitReason
@@ -16,6 +16,16 @@ from maul.core.histogram import LatencyKind, LatencyRow
 from maul.core.operation import OPERATION_DTYPE, ErrorClass
 
 _ENDPOINT_PROBLEM = "endpoint "  # how the engine begins what is no fault of the plan's form
+
+
+def engine_version() -> str:
+    """Version and profile of the compiled engine.
+
+    >>> engine_version().partition(" ")[2] in ("debug", "release")
+    True
+    """
+    info = build_info()
+    return f"{info['version']} {info['profile']}"
 
 
 class RustGenerator:

@@ -1,0 +1,91 @@
+"""`maul fleet init|up|status|down`: many load servers as one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from maul.cli import screen
+from maul.core.errors import ExitCode, MachineError
+from maul.fleet import bringup, certificates, place
+from maul.fleet.preflight import Question
+from maul.fleet.words import AgentFacts
+from maul.hosts.local import LocalHost
+
+app = typer.Typer(no_args_is_help=True, help="Many load servers as one: agents that dial in, over mutual TLS.")
+
+Name = Annotated[str, typer.Option("--name", help="Which fleet; several stand side by side.")]
+Directory = Annotated[
+    Path | None, typer.Option("--dir", help="Where its files are. Default: a folder of that name in maul's state.")
+]
+
+
+@app.command()
+def init(
+    agents: Annotated[list[str] | None, typer.Argument(help="Names of agents.")] = None,
+    name: Name = "fleet",
+    directory: Directory = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=365, help="How long they are good for.")] = 30,
+    renew: Annotated[bool, typer.Option("--renew", help="Make all anew, the authority included.")] = False,
+) -> None:
+    """Make the fleet's own authority, and certificates for its scheduler, its conductor and each agent."""
+    folder = place.fleet_directory(name, directory) / place.CERTIFICATES
+    made = certificates.init(folder, agents or (), days=days, renew=renew)
+    for who in made:
+        screen.step(f"made {certificates.Folder(folder).certificate(who)}")
+    screen.say(f"certificates in {folder}; an agent needs ca.pem and its own pair, nothing else")
+
+
+@app.command()
+def up(
+    local: Annotated[int, typer.Option("--local", help="So many agents as processes of this machine.")] = 0,
+    listen: Annotated[
+        str, typer.Option("--listen", help="Address that the scheduler listens on; agents must reach it.")
+    ] = bringup.LOOPBACK,
+    name: Name = "fleet",
+    directory: Directory = None,
+) -> None:
+    """Start the fleet's scheduler, and agents."""
+    fleet = bringup.up(name, directory, local=local, listen=listen, on_step=screen.step)
+    screen.say(
+        f"fleet {name} is up: {fleet.address}\n  certificates: {fleet.certificates}\n"
+        f"  more agents: maul agent --join {fleet.address} --name NAME --certificates DIR"
+    )
+
+
+@app.command()
+def status(name: Name = "fleet", directory: Directory = None) -> int:
+    """Every agent: version, cores, clock, ceiling, and what it lacks. Exit 0 when all that were started are in."""
+    from maul.fleet.connection import Fleet  # noqa: PLC0415 — dask takes a second to import
+
+    fleet = place.load(LocalHost(), place.fleet_directory(name, directory))
+    if fleet is None:
+        raise MachineError("there is no fleet here", str(place.fleet_directory(name, directory)), "maul fleet up")
+    with Fleet.connect(fleet.address, fleet.certificates) as connected:
+        there = connected.agents()
+        found = connected.preflight(Question(), sorted({*there, *fleet.agents}))
+    table = Table(box=None, pad_edge=False)
+    for column in ("agent", "version", "cores", "clock", "ceiling", "says"):
+        table.add_column(column)
+    for agent in found.ready.values():
+        table.add_row(*_row(agent))
+    for agent_name, why in found.left_out.items():
+        table.add_row(agent_name, "–", "–", "–", "–", f"[red]{escape(why)}[/]")
+    screen.OUT.print(table)
+    return ExitCode.FAIL if found.left_out else ExitCode.PASS
+
+
+@app.command()
+def down(name: Name = "fleet", directory: Directory = None) -> None:
+    """End every process that `up` started, and nothing else."""
+    screen.say(bringup.down(name, directory).says)
+
+
+def _row(agent: AgentFacts) -> tuple[str, ...]:
+    clock = agent.clock
+    told = "–" if clock is None else f"{clock.offset_ns / 1e6:+.2f} ± {clock.error_ns / 1e6:.2f} ms"
+    ceiling = "not calibrated" if agent.ceiling_per_s is None else f"{agent.ceiling_per_s:,.0f}/s"
+    says = f"keeps results of {', '.join(agent.spooled_runs)}" if agent.spooled_runs else "ready"
+    return agent.name, escape(agent.version), str(agent.cores), told, ceiling, escape(says)
