@@ -133,18 +133,29 @@ def test_the_path_of_a_canary_is_every_equal_way_there_and_back() -> None:
     assert path_of(NETWORK, Canary.model_validate({"name": "c", "from": "c1", "to": "nobody"})) == frozenset()
 
 
-def test_directions_of_a_plan_without_each_ones_bits() -> None:
+def test_directions_of_a_plan() -> None:
     generators = [
-        GeneratorPlan(
-            name=n, host=n, rack="r", first=0, width=1, load=Load(requests_per_s=r), requests_ceiling_per_s=None
+        GeneratorPlan(name=n, host=n, rack="r", first=0, width=1, load=load, requests_ceiling_per_s=None)
+        for n, load in (
+            ("g1", Load(sent_bps=1e8, received_bps=4e8)),
+            ("g2", Load(sent_bps=3e8, received_bps=1e8)),
+            ("g3", Load(sent_bps=3e8, received_bps=1e8)),
         )
-        for n, r in (("g1", 100.0), ("g2", 300.0))
     ]
     link = LinkLoad(
-        name="a>b", capacity_bps=1e9, background_bps=0, shared=True, cap=0.6, ours_bps=5e8, worst_bps=0,
-        worst_when=None, shares={"g1": 1.0, "g2": 0.5},
-    )  # fmt: skip
+        name="a>b",
+        capacity_bps=1e9,
+        background_bps=0,
+        shared=True,
+        cap=0.6,
+        ours_bps=3.5e8,
+        worst_bps=0,
+        worst_when=None,
+        up={"g1": 1.0, "g2": 0.5, "g3": 0.0},
+        down={"g1": 0.25},
+    )
     found = directions_of(FleetPlan(wheel=2, generators=tuple(generators), links=(link,), load=Load()))["a>b"]
-    assert found.by_generator == {"g1": 2e8, "g2": 3e8}
+    assert found.by_generator == {"g1": 2e8, "g2": 1.5e8}
     assert (found.crossing, found.through) == (frozenset({"g1", "g2"}), frozenset({"g1"}))
     assert found.ours_bps({"g1": 0.5}) == 1e8
+    assert found.worst_bps == 3.5e8

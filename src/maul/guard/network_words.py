@@ -7,7 +7,7 @@ from typing import Any
 import networkx as nx
 
 from maul.core.sample import Sample
-from maul.plan.fleet_model import FleetPlan, LinkLoad
+from maul.plan.fleet_model import FleetPlan, LinkLoad, Load
 from maul.site.model_network import Canary, Network
 from maul.site.topology import graph
 
@@ -50,12 +50,13 @@ class Direction:
 
 def directions_of(fleet: FleetPlan) -> dict[str, Direction]:
     """Every direction of the plan, by name."""
-    weights = {generator.name: generator.load.requests_per_s for generator in fleet.generators}
-    return {link.name: _direction(link, weights) for link in fleet.links}
+    loads = {generator.name: generator.load for generator in fleet.generators}
+    return {link.name: _direction(link, loads) for link in fleet.links}
 
 
-def _direction(link: LinkLoad, weights: Mapping[str, float]) -> Direction:
-    crossing = frozenset(name for name, share in link.shares.items() if share > 0)
+def _direction(link: LinkLoad, loads: Mapping[str, Load]) -> Direction:
+    crossing = {name for parts in (link.up, link.down) for name, part in parts.items() if part > 0}
+    through = {name for parts in (link.up, link.down) for name, part in parts.items() if part >= ALL_OF_IT}
     return Direction(
         name=link.name,
         capacity_bps=link.capacity_bps,
@@ -63,17 +64,13 @@ def _direction(link: LinkLoad, weights: Mapping[str, float]) -> Direction:
         background_bps=link.background_bps,
         shared=link.shared,
         worst_bps=max(link.worst_bps, link.ours_bps + link.background_bps),
-        by_generator=link.bps or _parts_of(link, weights),
-        crossing=crossing | {name for name, bps in link.bps.items() if bps > 0},
-        through=frozenset(name for name, share in link.shares.items() if share >= ALL_OF_IT),
+        by_generator={
+            name: link.up.get(name, 0.0) * loads[name].sent_bps + link.down.get(name, 0.0) * loads[name].received_bps
+            for name in sorted(crossing & loads.keys())
+        },
+        crossing=frozenset(crossing),
+        through=frozenset(through),
     )
-
-
-def _parts_of(link: LinkLoad, weights: Mapping[str, float]) -> dict[str, float]:
-    """Where the plan gives only the sum: all send one mix, so each has its part by its rate and its share."""
-    parts = {name: share * weights.get(name, 0.0) for name, share in link.shares.items()}
-    total = sum(parts.values())
-    return {name: link.ours_bps * part / total for name, part in parts.items()} if total > 0 else {}
 
 
 @dataclass(frozen=True, slots=True)

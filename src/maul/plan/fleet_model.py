@@ -4,8 +4,6 @@ Rates are those of the heaviest moment of the run; at any other moment everythin
 the wire, headers included. A direction of a link is named as in `maul.site.model_network`.
 """
 
-from pydantic import Field
-
 from maul.plan.engine_plan import Frozen
 
 
@@ -52,11 +50,11 @@ class LinkLoad(Frozen):
     """Ours and background while the worst single failure lasts."""
     worst_when: str | None
     """That failure; None: none changes it, or none is looked at."""
-    shares: dict[str, float]
-    """By generator: the part of all of *its* traffic in this direction that crosses here, from 0 to 1."""
-    bps: dict[str, float] = Field(default_factory=dict)
-    """By generator: its bits per second here in normal state; they add up to `ours_bps`. What the guard and the trickle
-    compare with the counters."""
+    up: dict[str, float]
+    """By generator: the part of what it sends to the target that crosses here, from 0 to 1, in normal state."""
+    down: dict[str, float]
+    """By generator: the part of what it receives from the target that crosses here. A generator beside a balancer may
+    have both on one direction; the guard and the trickle predict counters from them."""
 
 
 class Blocker(Frozen):
