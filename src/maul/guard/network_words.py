@@ -1,13 +1,13 @@
 """What the link guard speaks of: directions of links, readings of them, what customers felt, and what is to be done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import networkx as nx
 
 from maul.core.sample import Sample
-from maul.plan.fleet_model import FleetPlan, LinkLoad, Load
+from maul.plan.fleet_model import FleetPlan, GeneratorPlan, LinkLoad
 from maul.site.model_network import Canary, Network
 from maul.site.topology import graph
 
@@ -50,12 +50,10 @@ class Direction:
 
 def directions_of(fleet: FleetPlan) -> dict[str, Direction]:
     """Every direction of the plan, by name."""
-    loads = {generator.name: generator.load for generator in fleet.generators}
-    return {link.name: _direction(link, loads) for link in fleet.links}
+    return {link.name: _direction(link, fleet.generators) for link in fleet.links}
 
 
-def _direction(link: LinkLoad, loads: Mapping[str, Load]) -> Direction:
-    crossing = {name for parts in (link.up, link.down) for name, part in parts.items() if part > 0}
+def _direction(link: LinkLoad, generators: Sequence[GeneratorPlan]) -> Direction:
     through = {name for parts in (link.up, link.down) for name, part in parts.items() if part >= ALL_OF_IT}
     return Direction(
         name=link.name,
@@ -64,11 +62,8 @@ def _direction(link: LinkLoad, loads: Mapping[str, Load]) -> Direction:
         background_bps=link.background_bps,
         shared=link.shared,
         worst_bps=max(link.worst_bps, link.ours_bps + link.background_bps),
-        by_generator={
-            name: link.up.get(name, 0.0) * loads[name].sent_bps + link.down.get(name, 0.0) * loads[name].received_bps
-            for name in sorted(crossing & loads.keys())
-        },
-        crossing=frozenset(crossing),
+        by_generator={one.name: link.bps_of(one) for one in generators if one.name in link.crossing},
+        crossing=link.crossing,
         through=frozenset(through),
     )
 

@@ -56,6 +56,16 @@ class LinkLoad(Frozen):
     """By generator: the part of what it receives from the target that crosses here. A generator beside a balancer may
     have both on one direction; the guard and the trickle predict counters from them."""
 
+    def bps_of(self, generator: GeneratorPlan) -> float:
+        """Bits per second of one generator here, at the heaviest moment in normal state."""
+        sent, received = self.up.get(generator.name, 0.0), self.down.get(generator.name, 0.0)
+        return sent * generator.load.sent_bps + received * generator.load.received_bps
+
+    @property
+    def crossing(self) -> frozenset[str]:
+        """Generators whose traffic crosses here, in either way."""
+        return frozenset(name for parts in (self.up, self.down) for name, part in parts.items() if part > 0)
+
 
 class Blocker(Frozen):
     """What stands in the way of more load."""
