@@ -14,7 +14,7 @@ from maul.conduct import conductor
 
 VERBS = [
     (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
-    ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"),
+    ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"), ("lab", "net"),
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),
     ("fleet", "down"),

@@ -9,12 +9,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from maul.cli import screen
+from maul.core.clock import SystemClock
 from maul.core.errors import CampaignError, ExitCode
+from maul.core.ports import PortCounters
 from maul.core.units import show_bitrate
 from maul.lab import cluster
 from maul.lab.inside import become_in_host
+from maul.lab.net import LabNetwork
 from maul.lab.state import lab_directory
-from maul.lab.wiring import CUSTOMERS_BPS, UPLINK_BPS, wiring_of
+from maul.lab.wiring import CUSTOMERS_BPS, UPLINK_BPS, rate_from, wiring_of
 
 app = typer.Typer(no_args_is_help=True, help="A real S3 cluster on loopback: SeaweedFS behind HAProxy with TLS.")
 
@@ -83,6 +86,49 @@ def execute(
     if not words:
         raise CampaignError("there is no command to run", cure="maul lab exec ops -- maul beat")
     become_in_host(lab_directory(name, directory), host, words)
+
+
+@app.command(name="net")
+def network(
+    name: Name = "lab",
+    directory: Directory = None,
+    rate: Annotated[
+        list[str] | None, typer.Option(metavar="WHERE=RATE", help="Limit an uplink or a host's cable: r4=20Mbit/s.")
+    ] = None,
+    cut: Annotated[list[str] | None, typer.Option(metavar="WHERE", help="Pull out a cable: r4, g41.")] = None,
+    restore: Annotated[
+        list[str] | None, typer.Option(metavar="WHERE", help="Put it in again, as it was built.")
+    ] = None,
+) -> None:
+    """Change cables of a lab with a network; then what each carries, measured for a second."""
+    with LabNetwork(lab_directory(name, directory)) as wires:
+        for words in rate or ():
+            where, _, says = words.partition("=")
+            screen.step(f"{where}: {show_bitrate(wires.set_rate(where, rate_from(says)))}")
+        for where in cut or ():
+            wires.cut(where)
+        for where in restore or ():
+            wires.restore(where)
+            wires.set_rate(where)
+        before = wires.ports()
+        SystemClock().wait(1.0)
+        after = wires.ports()
+        table = Table(box=None, pad_edge=False)
+        for column in ("from", "to", "carries", "of", "discards", "up"):
+            table.add_column(column, justify="right" if column in ("carries", "of", "discards") else "left")
+        for cable in wires.wiring.cables:
+            for source, target in (cable.ends, cable.ends[::-1]):
+                if source in before and source in after:
+                    table.add_row(source, target, *_carried(before[source], after[source], cable.bits_per_s))
+        screen.OUT.print(table)
+
+
+def _carried(before: PortCounters, after: PortCounters, built_for_bps: float) -> tuple[str, str, str, str]:
+    """What a port sent between two readings."""
+    seconds = (after.at_ns - before.at_ns) / 1e9
+    sent = ((after.sent_bytes or 0) - (before.sent_bytes or 0)) * 8 / seconds
+    discards = (after.discards or 0) - (before.discards or 0)
+    return show_bitrate(sent), show_bitrate(built_for_bps), f"{discards:g}", "yes" if after.up else "[red]no[/]"
 
 
 def _suffix(name: str, directory: Path | None) -> str:

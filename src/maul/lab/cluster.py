@@ -18,6 +18,7 @@ from maul.hosts.undo import perform, pidfiles_in, undo_one
 from maul.hosts.undo_kinds import SingleUndo, Undo, UndoKill, UndoRemove, UndoSeries, UndoVacate
 from maul.lab import state
 from maul.lab.bringup import Bringup, OnStep, check_config, check_room, write_files
+from maul.lab.customers import customers_status, start_customers
 from maul.lab.ground import standing
 from maul.lab.health import RoleStatus, check_all
 from maul.lab.layout import LOGS, MADE, MARKER, LabLayout, Programs
@@ -139,7 +140,8 @@ def status(directory: Path) -> list[RoleStatus]:
 
 def _status(layout: LabLayout) -> list[RoleStatus]:
     with standing(layout) as ground:
-        return check_all(layout, ground.machine, ground.dial)
+        roles = check_all(layout, ground.machine, ground.dial)
+        return roles + (customers_status(layout, ground.machine) if layout.wiring else [])
 
 
 def down(directory: Path) -> DownReport:
@@ -212,6 +214,9 @@ def _bring_up_in(
             NetBuild(layout, layout.wiring, host, SystemClock()).build()
         with standing(layout, host) as ground:
             Bringup(layout, ground, SystemClock(), on_step).start_roles()
+            if layout.wiring:
+                on_step("starting the customers")
+                start_customers(layout, ground.hosts, host, SystemClock())
         state.save(host, layout, is_up=True)
     except BaseException:  # a role died, Ctrl-C, SIGTERM: whatever it is, nothing of the lab stays
         _take_back(deadman.journal, entry)

@@ -156,7 +156,10 @@ class Wiring:
 
 def wiring_of(uplink: str | None, customers: str | None) -> Wiring:
     """From what was said on a command line; None: the default. CampaignError for rates that cannot be."""
-    wiring = Wiring(_rate(uplink, UPLINK_BPS), _rate(customers, CUSTOMERS_BPS))
+    wiring = Wiring(
+        UPLINK_BPS if uplink is None else rate_from(uplink),
+        CUSTOMERS_BPS if customers is None else rate_from(customers),
+    )
     if not UPLINK_BPS_MIN <= wiring.uplink_bps <= UPLINK_BPS_MAX:
         raise CampaignError(
             f"an uplink of {show_bitrate(wiring.uplink_bps)} cannot be made",
@@ -171,9 +174,8 @@ def wiring_of(uplink: str | None, customers: str | None) -> Wiring:
     return wiring
 
 
-def _rate(text: str | None, default: float) -> float:
-    if text is None:
-        return default
+def rate_from(text: str) -> float:
+    """Bits per second. CampaignError says what would be understood."""
     try:
         return parse_bitrate(text)
     except ValueError as error:
