@@ -22,6 +22,7 @@ from maul.load.generator import GeneratorState, GeneratorStatus
 
 from maul.load import NullServer, RustGenerator
 
+WHOLE = {"first": 0, "width": 1, "wheel": 1}
 RUN = 7
 MIB = 2**20
 
@@ -72,19 +73,20 @@ def serving(folder: Path, encrypted: bool) -> Iterator[Server]:
 def plan(server: Server, op: str, rate: float, seconds: float, most: int, **changes: Any) -> dict[str, Any]:
     """An open loop on one core."""
     endpoint = {"name": "null", "url": server.url, "ca_pem": server.ca_pem, "server_name": None, "address": None}
-    s3: dict[str, Any] = dict.fromkeys(("access_key", "secret_key"), "bench")
+    s3: dict[str, Any] = dict.fromkeys(("access_key", "secret_key"), "bench") | {"session_token": None}
     s3 |= {"bucket": "null-4096", "prefix": "maul/bench/", "region": "us-east-1", "payload": "unsigned"}
     s3 |= {"addressing": "path", "checksum": None, "encryption": None}
     keyspace = {"objects": 10**9, "choice": {"kind": "uniform"}, "region": "base", "start": 0, "ephemeral_start": 0}
+    keyspace["ephemeral_lane"] = {"index": 0, "count": 1}
     profile = [{"kind": "constant", "rate": rate, "seconds": seconds}]
     limits = {"rate_per_s": 1e6, "bytes_per_s": 1e12, "requests": 10**9, "bytes": 10**15, "seconds": seconds + 60}
     made: dict[str, Any] = {
-        "version": 2, "run": RUN, "seed": 1, "epoch": 1, "tenant": 0, "shards": 1, "pin": [1], "endpoints": [endpoint],
+        "version": 3, "run": RUN, "seed": 1, "epoch": 1, "tenant": 0, "shards": 1, "pin": [1], "endpoints": [endpoint],
         "s3": s3, "keyspace": keyspace | {"delete_from": "ephemeral", "fixed_key": None},
         "sizes": {"kind": "fixed", "bytes": 4096}, "mix": [{"op": op, "weight": 1.0}], "multipart": None,
         "list": {"max_keys": 1, "delimiter": None, "pages": 1}, "range_bytes": 1, "multi_delete_keys": 1,
         "retention_s": 1, "slowest": 0, "slow": None, "lease_ms": None, "verify": True, "record_operations": False,
-        "arrivals": {"mode": "open", "process": "even", "profile": profile, "share": {"index": 0, "count": 1}},
+        "arrivals": {"mode": "open", "process": "even", "profile": profile, "share": WHOLE},
         "connections": {"requests_each": None, "resumption": 1.0}, "late_ms": 5.0,
         "timeouts": {"connect_ms": 10_000, "request_ms": 10_000},
         "limits": limits | {"in_flight": most, "connections": most},

@@ -16,13 +16,15 @@ from typing import Any
 from unittest import mock
 
 import botocore.auth
-from botocore.auth import S3SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum, Sha1Checksum, Sha256Checksum
 
 TARGET = Path(__file__).parents[1] / "crates/engine/tests/vectors/requests.json"
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+TOKEN = "FwoGZXIvYXdzEBYaDH/t0ken+with=odd/bytes=="
+TEMPORARY = Credentials(KEYS.access_key, KEYS.secret_key, TOKEN)
 REGION = "us-east-1"
 CHUNK_BYTES = 65_536
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -82,26 +84,52 @@ def check_chain(chain: dict[str, Any]) -> None:
 def presigned() -> list[dict[str, Any]]:
     """Presigned queries of botocore."""
     cases = [
-        ("published-get", "GET", "examplebucket.s3.amazonaws.com", "/test.txt", [], [], 86_400),
-        ("get-a-range", "GET", "127.64.0.1:8443", "/bench/maul/r/b0", [], [("range", "bytes=0-9")], 300),
-        ("get-a-version", "GET", "s3.example:8443", "/bench/b0", [("versionId", "a/b+c=")], [], 300),
-        ("put", "PUT", "bench.s3.example", "/maul/r/e0", [], [("x-amz-server-side-encryption", "AES256")], 300),
+        ("published-get", "GET", "examplebucket.s3.amazonaws.com", "/test.txt", [], [], 86_400, KEYS),
+        ("get-a-range", "GET", "127.64.0.1:8443", "/bench/maul/r/b0", [], [("range", "bytes=0-9")], 300, KEYS),
+        ("get-a-version", "GET", "s3.example:8443", "/bench/b0", [("versionId", "a/b+c=")], [], 300, KEYS),
+        ("put", "PUT", "bench.s3.example", "/maul/r/e0", [], [("x-amz-server-side-encryption", "AES256")], 300, KEYS),
+        ("temporary-get", "GET", "s3.example:8443", "/bench/b0", [], [], 300, TEMPORARY),
+        ("temporary-version", "GET", "s3.example", "/bench/b0", [("versionId", "a/b")], [], 300, TEMPORARY),
     ]
     made = []
-    for name, method, host, path, query, headers, expires_s in cases:
+    for name, method, host, path, query, headers, expires_s, keys in cases:
         request = AWSRequest(method, f"https://{host}{path}", dict(headers), params=dict(query))
         with mock.patch.object(botocore.auth, "get_current_datetime", return_value=PUBLISHED_AT):
-            S3SigV4QueryAuth(KEYS, "s3", REGION, expires=expires_s).add_auth(request)
+            S3SigV4QueryAuth(keys, "s3", REGION, expires=expires_s).add_auth(request)
         assert request.url is not None
         signature = request.url.rpartition("X-Amz-Signature=")[2]
         made.append(
             {
                 "name": name, "source": "botocore S3SigV4QueryAuth", "method": method, "host": host, "path": path,
                 "query": query, "headers": headers, "expires_s": expires_s, "signature": signature,
+                "session_token": keys.token,
             }
         )  # fmt: skip
     # Amazon S3 API Reference, 'Authenticating Requests: Using Query Parameters', example
     assert made[0]["signature"] == "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+    return made
+
+
+def temporary() -> list[dict[str, Any]]:
+    """Headers of requests with temporary credentials, signed by botocore."""
+    made = []
+    for method, path, headers in (
+        ("GET", "/bench/maul/r/b0", []),
+        ("PUT", "/bench/maul/r/e0", [("x-amz-acl", "private"), ("x-amz-server-side-encryption", "AES256")]),
+        ("GET", "/bench/maul/r/b0", [("range", "bytes=0-9"), ("x-amz-tagging", "a=b")]),
+    ):
+        host = "s3.example:8443"
+        request = AWSRequest(method, f"https://{host}{path}", {**dict(headers), "Host": host})
+        with mock.patch.object(botocore.auth, "get_current_datetime", return_value=PUBLISHED_AT):
+            S3SigV4Auth(TEMPORARY, "s3", REGION).add_auth(request)
+        assert request.headers["X-Amz-Security-Token"] == TOKEN
+        made.append(
+            {
+                "method": method, "path": path, "host": host, "headers": headers,
+                "payload": request.headers["X-Amz-Content-SHA256"],
+                "authorization": request.headers["Authorization"],
+            }
+        )  # fmt: skip
     return made
 
 
@@ -131,6 +159,8 @@ def main() -> None:
         "unix_s": int(PUBLISHED_AT.timestamp()),
         "chains": CHAINS,
         "presigned": presigned(),
+        "session_token": TOKEN,
+        "temporary": temporary(),
         "framed": framed(),
     }
     TARGET.write_text(json.dumps(document, indent=1) + "\n")

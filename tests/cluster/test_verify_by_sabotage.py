@@ -60,7 +60,7 @@ def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: An
     """One engine, one closed loop, to its end. `endpoint` is set to the door's place in the site."""
     chosen = place.doors[door]
     plan = {
-        "version": 2,
+        "version": 3,
         "run": 7,
         "seed": 7,
         "epoch": epoch,
@@ -81,6 +81,7 @@ def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: An
             "region": "us-east-1",
             "access_key": place.credentials.access_key,
             "secret_key": place.credentials.secret_key,
+            "session_token": None,
             "payload": "unsigned",
             "addressing": "path",
             "checksum": None,
@@ -92,6 +93,7 @@ def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: An
             "region": "base",
             "start": 0,
             "ephemeral_start": 0,
+            "ephemeral_lane": {"index": 0, "count": 1},
             "delete_from": "base",
             "fixed_key": None,
         }

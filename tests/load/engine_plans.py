@@ -60,7 +60,7 @@ def serving() -> Iterator[Target]:
 def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
     """A closed loop of GETs of one object."""
     plan: dict[str, Any] = {
-        "version": 2,
+        "version": 3,
         "run": 1,
         "seed": 1,
         "epoch": 1,
@@ -73,6 +73,7 @@ def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
             "region": "us-east-1",
             "access_key": None,
             "secret_key": None,
+            "session_token": None,
             "payload": "unsigned",
             "addressing": "path",
             "checksum": None,
@@ -84,6 +85,7 @@ def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
             "region": "base",
             "start": 0,
             "ephemeral_start": 0,
+            "ephemeral_lane": {"index": 0, "count": 1},
             "delete_from": "ephemeral",
             "fixed_key": "thing",
         },

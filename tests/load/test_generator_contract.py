@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from engine_plans import engine_plan, serving
 
-from maul.core.clock import FakeClock
+from maul.core.clock import Clock, FakeClock, SystemClock
 from maul.core.errors import InternalError
 from maul.core.generator import Generator, GeneratorState
 from maul.core.histogram import Histogram, LatencyKind
@@ -23,6 +23,42 @@ class Maker(Protocol):
     def __call__(self, requests: int, *, held: bool = False, lease_s: float | None = None) -> Generator:
         """Of so many GETs; `held`: none is answered."""
         ...
+
+
+class OpenMaker(Protocol):
+    """Makes generators of one kind whose arrivals come by the clock: 500 per second."""
+
+    def __call__(self, requests: int) -> tuple[Generator, Clock]:
+        """So many GETs."""
+        ...
+
+
+@pytest.fixture(params=["rust", "fake"])
+def make_open(request: pytest.FixtureRequest) -> Iterator[OpenMaker]:
+    if request.param == "fake":
+
+        def make_fake_open(requests: int) -> tuple[Generator, Clock]:
+            clock = FakeClock()
+            script = np.zeros(requests, OPERATION_DTYPE)
+            script["due_ns"] = np.arange(requests, dtype=np.uint64) * 2_000_000
+            script["start_ns"], script["end_ns"] = script["due_ns"] + 1000, script["due_ns"] + 30_000
+            return FakeGenerator(script, clock), clock
+
+        yield make_fake_open
+        return
+    with serving() as target:
+        made: list[Generator] = []
+
+        def make_rust_open(requests: int) -> tuple[Generator, Clock]:
+            profile = [{"kind": "constant", "rate": 500.0, "seconds": requests / 500.0}]
+            share = {"first": 0, "width": 1, "wheel": 1}
+            arrivals = {"mode": "open", "process": "even", "profile": profile, "share": share}
+            made.append(RustGenerator(engine_plan(target.url, arrivals=arrivals)))
+            return made[-1], SystemClock()
+
+        yield make_rust_open
+        for generator in made:
+            generator.stop("the test is over", now=True)
 
 
 def make_fake(requests: int, *, held: bool = False, lease_s: float | None = None) -> Generator:
@@ -185,3 +221,87 @@ def test_renewal_keeps_it_going(make: Maker) -> None:
     generator.stop("enough", now=True)
     assert generator.join(5.0)
     assert generator.status().stop_reason == "enough"
+
+
+def test_a_start_ahead_is_waited_for(make_open: OpenMaker) -> None:
+    generator, clock = make_open(50)
+    zero_ns = clock.now_ns() + 300_000_000
+    generator.start(zero_ns)
+    assert not generator.join(0.05)
+    status = generator.status()
+    assert (status.state, status.offered, status.began_ns) == (GeneratorState.READY, 0, 0)
+    assert generator.join(15.0)
+    assert generator.status().began_ns == zero_ns
+    due = generator.drain().operations["due_ns"]
+    assert (len(due), due.min()) == (50, zero_ns)
+
+
+def test_a_start_behind_leaves_out_what_is_past(make_open: OpenMaker) -> None:
+    generator, clock = make_open(100)
+    now_ns = clock.now_ns()
+    generator.start(now_ns - 100_000_000)
+    assert generator.join(15.0)
+    status = generator.status()
+    due = generator.drain().operations["due_ns"]
+    assert 20 <= status.offered == len(due) <= 50
+    assert due.min() >= now_ns
+    assert due.max() == now_ns - 100_000_000 + 198_000_000
+    assert now_ns <= status.began_ns <= now_ns + 100_000_000
+    assert status.elapsed_s > 0.19
+
+
+def test_a_start_far_ahead_is_refused(make_open: OpenMaker) -> None:
+    generator, clock = make_open(50)
+    with pytest.raises(InternalError, match="too far ahead"):
+        generator.start(clock.now_ns() + 3_700_000_000_000)
+
+
+def test_a_part_is_sent_evenly(make_open: OpenMaker) -> None:
+    generator, _ = make_open(200)
+    generator.throttle(0.25)
+    generator.start()
+    assert generator.join(15.0)
+    status = generator.status()
+    assert (status.offered, status.withheld, status.dropped) == (50, 150, 0)
+    due = np.sort(generator.drain().operations["due_ns"]).astype(np.int64)
+    assert np.abs(np.diff(due) - 8_000_000).max() < 1_000_000
+
+
+def test_a_throttle_at_nothing_sends_nothing_until_it_is_let_go(make_open: OpenMaker) -> None:
+    generator, _ = make_open(500)
+    generator.start()
+    generator.join(0.2)
+    generator.throttle(0.0)
+    generator.join(0.1)
+    before = generator.status()
+    assert before.offered < 200
+    generator.join(0.2)
+    shut = generator.status()
+    assert (shut.offered, shut.ok + shut.in_flight) == (before.offered, before.ok + before.in_flight)
+    assert shut.withheld > before.withheld
+    generator.throttle(1.0)
+    assert generator.join(15.0)
+    status = generator.status()
+    assert status.offered + status.withheld == 500
+    assert status.offered > shut.offered
+
+
+@pytest.mark.parametrize("part", [-0.1, 1.1, float("nan")])
+def test_no_part_is_refused(make_open: OpenMaker, part: float) -> None:
+    generator, _ = make_open(1)
+    with pytest.raises(InternalError, match="between 0 and 1"):
+        generator.throttle(part)
+
+
+def test_a_lease_ends_when_it_was_told_to_and_is_not_revived(make: Maker) -> None:
+    generator = make(ENDLESS, lease_s=0.4)
+    generator.start()
+    generator.renew(3600.0)  # no more than the plan's
+    generator.renew(0.001)  # and no less than it had
+    assert not generator.join(0.2)
+    with pytest.raises(InternalError, match="0 s or longer"):
+        generator.renew(-1.0)
+    generator.join(0.4)
+    generator.renew()
+    assert generator.join(10.0)
+    assert generator.status().stop_reason == "lease"

@@ -38,6 +38,18 @@ def test_counts_add_up_and_rows_keep_their_tenant():
     assert len(together.drain().operations) == 0, "everything comes exactly once"
 
 
+def test_one_start_one_throttle_and_one_lease_for_all():
+    together, clock = group(script(10, 0), script(20, 1))
+    together.throttle(0.5)
+    zero_ns = clock.now_ns() + 10_000_000
+    together.start(zero_ns)
+    together.renew(1.0)
+    assert (together.status().state, together.status().began_ns) == (GeneratorState.READY, 0)
+    assert together.join(1.0)
+    status = together.status()
+    assert (status.offered, status.withheld, status.began_ns) == (15, 15, zero_ns)
+
+
 def test_it_runs_until_the_last_one_is_done():
     together, clock = group(script(1, 0), script(1, 1, end_ms=500))
     together.start()

@@ -95,7 +95,7 @@ def test_the_build_is_optimized() -> None:
 
 def test_a_trace_made_of_a_run_is_replayed_by_the_engine() -> None:
     with serving() as target:
-        share = {"index": 0, "count": 1}
+        share = {"first": 0, "width": 1, "wheel": 1}
         earlier = RustGenerator(engine_plan(target.url))
         earlier.start()
         assert earlier.join(15.0)
@@ -113,7 +113,7 @@ def test_a_trace_made_of_a_run_is_replayed_by_the_engine() -> None:
 
 
 def test_a_trace_that_does_not_fit_its_plan_is_our_bug() -> None:
-    arrivals = {"mode": "trace", "seconds": 1.0, "share": {"index": 0, "count": 1}}
+    arrivals = {"mode": "trace", "seconds": 1.0, "share": {"first": 0, "width": 1, "wheel": 1}}
     plan = engine_plan("http://127.0.0.1:1", arrivals=arrivals)
     with pytest.raises(InternalError, match="no trace came"):
         RustGenerator(plan)

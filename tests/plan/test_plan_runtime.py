@@ -21,6 +21,7 @@ def status(**numbers):
 class Keys:
     access_key: str = "AKID"
     secret_key: str = "s3cr3t"
+    session_token: str | None = None
 
 
 def walk(made, state=None, **numbers):
@@ -143,8 +144,8 @@ KEYS = {
     "": "arrivals connections endpoints epoch keyspace late_ms lease_ms limits list mix multi_delete_keys multipart "
     "pin range_bytes record_operations retention_s run s3 seed shards sizes slow slowest tenant timeouts verify "
     "version",
-    "s3": "access_key addressing bucket checksum encryption payload prefix region secret_key",
-    "keyspace": "choice delete_from ephemeral_start fixed_key objects region start",
+    "s3": "access_key addressing bucket checksum encryption payload prefix region secret_key session_token",
+    "keyspace": "choice delete_from ephemeral_lane ephemeral_start fixed_key objects region start",
     "limits": "bytes bytes_per_s connections in_flight rate_per_s requests seconds",
     "timeouts": "connect_ms request_ms",
     "list": "delimiter max_keys pages",

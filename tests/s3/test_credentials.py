@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from maul.core.errors import CampaignError, ExitCode
+from maul.s3.client import make_client
 from maul.s3.credentials import Credentials, load_credentials
+from maul.s3.endpoint import Endpoint
 
 SECRET = "wJalrXUtnFEMI"
+TOKEN = "FwoGZXIvYXdzEBYaDH"
 
 
 def written(path: Path, text: str, mode: int = 0o600) -> Path:
@@ -87,6 +91,38 @@ def test_a_missing_variable_is_named(missing: str) -> None:
         assert missing in refused(None, kept)
 
 
-def test_temporary_credentials_are_not_taken() -> None:
-    environment = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET}
-    assert "AWS_SESSION_TOKEN" in refused(None, environment)
+def test_the_token_of_temporary_credentials_goes_with_them(tmp_path: Path) -> None:
+    environment = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
+    credentials = load_credentials(None, environment)
+    assert credentials.session_token == TOKEN
+    assert TOKEN not in repr(credentials)
+    assert load_credentials(None, environment | {"AWS_SESSION_TOKEN": ""}).session_token is None
+    text = f'{{"access_key": "AK", "secret_key": "{SECRET}", "session_token": "{TOKEN}"}}'
+    assert load_credentials(written(tmp_path / "keys.json", text), {}).session_token == TOKEN
+    text = f'{{"access_key": "AK", "secret_key": "{SECRET}", "session_token": 7}}'
+    assert "'session_token' is no text" in refused(written(tmp_path / "wrong.json", text), {})
+
+
+def test_the_variables_of_a_campaign_are_its_own() -> None:
+    environment = {"A": "AK", "S": SECRET, "T": TOKEN, "AWS_SESSION_TOKEN": "of somebody else"}
+    assert load_credentials(None, environment, ("A", "S", "T")).session_token == TOKEN
+    assert load_credentials(None, environment, ("A", "S", None)).session_token is None
+    with pytest.raises(CampaignError, match="the environment variable X is not set"):
+        load_credentials(None, environment, ("A", "S", "X"))
+
+
+def test_the_token_is_sent_and_signed() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_SESSION_TOKEN", "not this one")
+        sent: list[dict[str, str]] = []
+        for token in (TOKEN, None):
+            credentials = Credentials("AK", SECRET, session_token=token)
+            client = make_client(Endpoint("vip", "http://127.0.0.1:1"), credentials)
+            client.meta.events.register("before-send.s3", lambda request, **_: sent.append(dict(request.headers)))
+            with pytest.raises(EndpointConnectionError):
+                client.head_object(Bucket="b", Key="k")
+            headers = {name.lower(): value for name, value in sent[-1].items()}
+            seen = headers.get("x-amz-security-token")
+            seen = seen.decode() if isinstance(seen, bytes) else seen
+            assert seen == token
+            assert ("x-amz-security-token" in str(headers["authorization"])) == (token is not None)

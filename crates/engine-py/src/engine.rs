@@ -12,8 +12,9 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 /// Longest time that `join` accepts, seconds.
 const JOIN_S_MAX: f64 = 1e6;
 
-const COUNTERS: [(&str, Counter); 19] = [
+const COUNTERS: [(&str, Counter); 20] = [
     ("offered", Counter::Offered),
+    ("withheld", Counter::Withheld),
     ("started", Counter::Started),
     ("completed", Counter::Completed),
     ("ok", Counter::Ok),
@@ -66,9 +67,10 @@ impl Engine {
         Ok(Self { core: Some(core) })
     }
 
-    fn start(&self, py: Python<'_>) -> PyResult<()> {
+    #[pyo3(signature = (at_unix_ns = None))]
+    fn start(&self, py: Python<'_>, at_unix_ns: Option<u64>) -> PyResult<()> {
         let core = self.core()?;
-        py.detach(|| core.start()).map_err(refused)
+        py.detach(|| core.start(at_unix_ns)).map_err(refused)
     }
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -119,9 +121,13 @@ impl Engine {
         PyList::new(py, tuples)
     }
 
-    fn renew(&self) -> PyResult<()> {
-        self.core()?.renew();
-        Ok(())
+    #[pyo3(signature = (for_s = None))]
+    fn renew(&self, for_s: Option<f64>) -> PyResult<()> {
+        self.core()?.renew(for_s).map_err(refused)
+    }
+
+    fn throttle(&self, part: f64) -> PyResult<()> {
+        self.core()?.throttle(part).map_err(refused)
     }
 
     fn stop(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
@@ -160,6 +166,7 @@ fn status_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyD
     dict.set_item("state", status.phase.name())?;
     dict.set_item("stop_reason", &status.stop_reason)?;
     dict.set_item("elapsed_s", status.elapsed_s)?;
+    dict.set_item("began_ns", status.began_ns)?;
     for (name, counter) in COUNTERS {
         dict.set_item(name, status.counters.get(counter))?;
     }

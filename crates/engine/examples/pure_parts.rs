@@ -6,7 +6,7 @@ use maul_engine::hist::Histogram;
 use maul_engine::keyspace::{Ephemeral, KeyChooser};
 use maul_engine::mix::Mix;
 use maul_engine::operation::{ErrorClass, Key, Op, OperationRecord, Outcome};
-use maul_engine::plan::{KeyChoice, Plan, Segment, Share, Wave};
+use maul_engine::plan::{KeyChoice, Lane, Plan, Segment, Share, Wave};
 use maul_engine::schedule::Arrivals;
 use maul_engine::sigv4::{Request, Signer, UNSIGNED_PAYLOAD};
 use maul_engine::sizes::Sizes;
@@ -218,7 +218,7 @@ fn choices() {
         wave: None,
     }];
     let arrivals = Arrivals::new(&profile);
-    let mut stripe = arrivals.stripe(Share { index: 0, count: 1 }, 0, 1);
+    let mut stripe = arrivals.stripe(Share::WHOLE, 0, 1);
     let ns = measure(times, |_| {
         black_box(stripe.next());
     });
@@ -233,7 +233,7 @@ fn choices() {
         seconds: 10.0,
         wave: Some(wave),
     }]);
-    let share = Share { index: 0, count: 1 };
+    let share = Share::WHOLE;
     let mut stripe = wavy.stripe(share, 0, 1);
     let ns = measure(times, |_| {
         black_box(stripe.next());
@@ -268,7 +268,7 @@ fn choices() {
         });
         println!("key     {ns:8.1} ns, {choice:?} of 10^12");
     }
-    let mut ephemeral = Ephemeral::new(0, 0, 1);
+    let mut ephemeral = Ephemeral::new(0, Lane::ALONE, 0, 1);
     for _ in 0..1_000_000 {
         let key = ephemeral.create().expect("the window is larger");
         ephemeral.created(key, true);

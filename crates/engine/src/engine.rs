@@ -13,12 +13,15 @@ use crate::clock::{Clock, NS_PER_MS, NS_PER_S};
 use crate::exhibits::Exhibit;
 use crate::operation::ErrorClass;
 use crate::plan::{ArrivalSpec, Plan};
-use crate::shard::{Seat, Shard};
+use crate::shard::thinning::Part;
+use crate::shard::{Beginning, Seat, Shard};
 use crate::status::{lock, Counter, Counters, Order, Shared};
 use crate::wire::Target;
 
 /// Between `start` and the first arrival: the threads need a moment to be there.
 const LEAD_NS: u64 = 2 * NS_PER_MS;
+/// A start further ahead is a mistake of some clock.
+const AHEAD_NS_MAX: u64 = 3600 * NS_PER_S;
 /// Descriptors that are left to the rest of the process.
 const DESCRIPTORS_SPARE: u64 = 256;
 /// How often `join` looks.
@@ -27,7 +30,7 @@ const JOIN_STEP: Duration = Duration::from_millis(5);
 /// Where an engine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Not started.
+    /// Not started, or waiting for its start.
     Ready,
     /// Arrivals come.
     Running,
@@ -56,8 +59,11 @@ pub struct Status {
     pub phase: Phase,
     /// Why it stopped before its plan was done; `completed` when it was not; empty before the end.
     pub stop_reason: String,
-    /// Since the first arrival could be due.
+    /// Since the schedule's zero.
     pub elapsed_s: f64,
+    /// When arrivals really began: the schedule's zero, or later when it lay in the past or a thread was late, Unix
+    /// nanoseconds; 0 before.
+    pub began_ns: u64,
     /// Sums over the shards.
     pub counters: Counters,
     /// One example text for each error class that came up, the newest last.
@@ -107,6 +113,8 @@ pub struct Engine {
     clock: Clock,
     shards: u64,
     start_ns: AtomicU64,
+    /// The start, or later when it lay in the past.
+    from_ns: AtomicU64,
     end_ns: Arc<AtomicU64>,
     threads: Mutex<Threads>,
     examples: Mutex<Vec<(ErrorClass, String)>>,
@@ -137,6 +145,13 @@ impl Engine {
             let lines: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
             return Err(EngineError::Plan(lines.join("\n")));
         }
+        let targets: Arc<[Target]> = targets.into_iter().filter_map(Result::ok).collect();
+        let stays_here = |target: &Target| target.addresses.iter().all(|at| at.ip().is_loopback());
+        if plan.lease_ms.is_none() && !targets.iter().all(stays_here) {
+            return Err(EngineError::Plan(
+                "$.lease_ms: is null, but not every endpoint is on the loopback interface; give 1 to 5000".into(),
+            ));
+        }
         // A shard without a connection of its own, or without work of its own, would only lose its part.
         let shards = [
             plan.limits.connections,
@@ -148,11 +163,12 @@ impl Engine {
         .max(1);
         Ok(Self {
             plan: Arc::new(plan),
-            targets: targets.into_iter().filter_map(Result::ok).collect(),
+            targets,
             shared: Arc::new(Shared::new(shards as usize)),
             clock: Clock::anchored(),
             shards,
             start_ns: AtomicU64::new(0),
+            from_ns: AtomicU64::new(0),
             end_ns: Arc::new(AtomicU64::new(0)),
             threads: Mutex::new(Threads {
                 handles: Vec::new(),
@@ -162,29 +178,47 @@ impl Engine {
         })
     }
 
-    /// Starts the shards; the profile begins now.
+    /// Starts the shards; the profile begins at `at_ns` (Unix nanoseconds), or now.
+    ///
+    /// While that lies ahead, nothing is sent, and the lease has to be renewed all the same. If it lies in the past,
+    /// what was due before now is left out and not counted.
     ///
     /// # Errors
-    /// When it was started before, or a thread or poller could not be made.
-    pub fn start(&self) -> Result<(), EngineError> {
+    /// When it was started before, the start lies more than an hour ahead, or a thread or poller could not be made.
+    pub fn start(&self, at_ns: Option<u64>) -> Result<(), EngineError> {
         let mut threads = lock(&self.threads);
         if threads.started {
             return Err(EngineError::State(
                 "the engine was started before; make a new one for every run".into(),
             ));
         }
+        let soon_ns = self.clock.now_ns() + LEAD_NS;
+        let zero_ns = at_ns.unwrap_or(soon_ns);
+        if zero_ns > soon_ns + AHEAD_NS_MAX {
+            return Err(EngineError::State(format!(
+                "a start {} s from now is too far ahead; at most an hour is; compare the clocks",
+                (zero_ns - soon_ns) / NS_PER_S
+            )));
+        }
         threads.started = true;
         raise_descriptors(self.plan.limits.connections + DESCRIPTORS_SPARE);
-        let start_ns = self.clock.now_ns() + LEAD_NS;
-        self.start_ns.store(start_ns, Relaxed);
-        self.renew();
+        let beginning = Beginning {
+            zero_ns,
+            from_ns: zero_ns.max(soon_ns - LEAD_NS),
+        };
+        self.start_ns.store(zero_ns, Relaxed);
+        self.from_ns.store(beginning.from_ns, Relaxed);
+        if let Some(lease_ms) = self.plan.lease_ms {
+            self.shared
+                .lease(self.clock.now_ns() + lease_ms * NS_PER_MS);
+        }
         for index in 0..self.shards {
             match self.launch(
                 Seat {
                     index,
                     count: self.shards,
                 },
-                start_ns,
+                beginning,
             ) {
                 Ok(handle) => threads.handles.push(handle),
                 Err(error) => {
@@ -199,7 +233,7 @@ impl Engine {
         Ok(())
     }
 
-    fn launch(&self, seat: Seat, start_ns: u64) -> std::io::Result<JoinHandle<()>> {
+    fn launch(&self, seat: Seat, beginning: Beginning) -> std::io::Result<JoinHandle<()>> {
         let (plan, targets, shared) =
             (self.plan.clone(), self.targets.clone(), self.shared.clone());
         let (clock, end_ns) = (self.clock, self.end_ns.clone());
@@ -208,7 +242,7 @@ impl Engine {
             .spawn(move || {
                 settle(&plan, seat.index);
                 let run =
-                    || Shard::new(plan, targets, shared.clone(), clock, seat, start_ns)?.run();
+                    || Shard::new(plan, targets, shared.clone(), clock, seat, beginning)?.run();
                 let ended = std::panic::catch_unwind(AssertUnwindSafe(run));
                 let trouble = match ended {
                     Ok(Ok(())) => None,
@@ -253,15 +287,20 @@ impl Engine {
             phase,
             stop_reason,
             elapsed_s: elapsed_ns as f64 / NS_PER_S as f64,
+            began_ns: self.began_ns(until_ns),
             counters,
             examples: self.examples(),
         }
     }
 
     fn phase(&self, done: bool, counters: &Counters) -> Phase {
+        let waits = || {
+            let early = self.clock.now_ns() < self.from_ns.load(Relaxed);
+            self.shared.order() == Order::Run && early
+        };
         if done {
             Phase::Done
-        } else if !lock(&self.threads).started {
+        } else if !lock(&self.threads).started || waits() {
             Phase::Ready
         } else if self.shared.order() != Order::Run
             || counters.get(Counter::Draining) == self.shards
@@ -270,6 +309,15 @@ impl Engine {
         } else {
             Phase::Running
         }
+    }
+
+    fn began_ns(&self, until_ns: u64) -> u64 {
+        let (from_ns, ready_ns) = (self.from_ns.load(Relaxed), self.shared.ready_ns());
+        let began_ns = from_ns.max(ready_ns);
+        if ready_ns == 0 || began_ns > until_ns {
+            return 0;
+        }
+        began_ns
     }
 
     fn examples(&self) -> Vec<(ErrorClass, String)> {
@@ -321,12 +369,45 @@ impl Engine {
             .collect()
     }
 
-    /// Extends the lease from now on.
-    pub fn renew(&self) {
-        if let Some(lease_ms) = self.plan.lease_ms {
-            self.shared
-                .lease(self.clock.now_ns() + lease_ms * NS_PER_MS);
+    /// Extends the lease to so long from now, at most to the plan's own length; never shortens it.
+    ///
+    /// # Errors
+    /// When that is no time.
+    pub fn renew(&self, for_s: Option<f64>) -> Result<(), EngineError> {
+        let Some(lease_ms) = self.plan.lease_ms else {
+            return Ok(());
+        };
+        let longest_ns = lease_ms * NS_PER_MS;
+        let for_ns = match for_s {
+            None => longest_ns,
+            Some(seconds) if seconds >= 0.0 => ((seconds * NS_PER_S as f64) as u64).min(longest_ns),
+            Some(seconds) => {
+                return Err(EngineError::State(format!(
+                    "a lease lasts 0 s or longer, not {seconds}"
+                )))
+            }
+        };
+        let now_ns = self.clock.now_ns();
+        // a lease that is over stays over, also where nobody looked yet
+        if now_ns < self.shared.lease_until_ns() {
+            self.shared.extend_lease(now_ns + for_ns);
         }
+        Ok(())
+    }
+
+    /// Sends only that part (0 to 1) of the arrivals from now on, evenly chosen; of a closed loop, keeps that part of
+    /// its places busy. Its ceilings of rate and bandwidth shrink with it.
+    ///
+    /// # Errors
+    /// When that is no part.
+    pub fn throttle(&self, part: f64) -> Result<(), EngineError> {
+        if !(0.0..=1.0).contains(&part) {
+            return Err(EngineError::State(format!(
+                "a part lies between 0 and 1, not at {part}"
+            )));
+        }
+        self.shared.throttle(Part::new(part));
+        Ok(())
     }
 
     /// No new arrivals; what is under way may end.

@@ -43,6 +43,8 @@ pub enum Verdict {
 /// whatever the size of a single step.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
+    /// At the full rate.
+    full_per_ns: f64,
     per_ns: f64,
     burst: f64,
     level: f64,
@@ -53,6 +55,7 @@ impl Bucket {
     fn new(per_s: f64, burst_min: f64, now_ns: u64) -> Self {
         let burst = (per_s * BURST_S).max(burst_min);
         Self {
+            full_per_ns: per_s / NS_PER_S as f64,
             per_ns: per_s / NS_PER_S as f64,
             burst,
             level: burst,
@@ -98,6 +101,14 @@ impl Budget {
             bytes_rate: Bucket::new(limits.bytes_per_s * fraction, 1.0, now_ns),
             requests_left: part(limits.requests, shard, shards),
             bytes_left: part(limits.bytes, shard, shards),
+        }
+    }
+
+    /// From now on only that part of the rates is allowed; 0 is no rate at all.
+    pub fn scale(&mut self, part: f64, now_ns: u64) {
+        for bucket in [&mut self.rate, &mut self.bytes_rate] {
+            bucket.refill(now_ns);
+            bucket.per_ns = bucket.full_per_ns * part;
         }
     }
 
@@ -177,6 +188,19 @@ mod tests {
     fn the_rate_holds_and_is_used() {
         let count = passed(&mut Budget::new(&limits(), 0, 1, 0), 5, 0);
         assert!((499..=501).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn a_part_of_the_rate_holds_as_well() {
+        let mut budget = Budget::new(&limits(), 0, 1, 0);
+        budget.scale(0.25, 0);
+        let count = passed(&mut budget, 4, 0);
+        assert!((99..=101).contains(&count), "{count}");
+        budget.scale(0.0, 4 * NS_PER_S);
+        let waits = |verdict| matches!(verdict, Verdict::Wait { until_ns } if until_ns > NS_PER_S * 1_000_000);
+        assert!(waits(budget.admit(4 * NS_PER_S, 1, 0)));
+        budget.scale(1.0, 4 * NS_PER_S);
+        assert_eq!(budget.admit(5 * NS_PER_S, 1, 0), Verdict::Go);
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Hard ceilings of this instance.
     pub limits: Limits,
-    /// Without a renewal for so long the engine stops by itself, milliseconds.
+    /// Without a renewal for so long the engine stops by itself, milliseconds, at most 5000. None only where every
+    /// endpoint is on the loopback interface.
     pub lease_ms: Option<u64>,
     /// Whether bodies that are read are checked.
     pub verify: bool,
@@ -114,13 +115,15 @@ impl Endpoint {
     }
 }
 
-/// Access key and secret key. `Debug` hides the secret.
+/// Access key and secret key. `Debug` hides the secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Public half.
     pub access_key: String,
     /// Secret half.
     pub secret_key: String,
+    /// Of temporary credentials: goes with every request.
+    pub session_token: Option<String>,
 }
 
 impl fmt::Debug for Credentials {
@@ -128,6 +131,7 @@ impl fmt::Debug for Credentials {
         f.debug_struct("Credentials")
             .field("access_key", &self.access_key)
             .field("secret_key", &"***")
+            .field("session_token", &self.session_token.as_ref().map(|_| "***"))
             .finish()
     }
 }
@@ -275,6 +279,8 @@ pub struct Keyspace {
     pub start: u64,
     /// First index that this instance may create in the ephemeral region.
     pub ephemeral_start: u64,
+    /// Of the engines that create keys from there on, and number the operations of closed loops, side by side.
+    pub ephemeral_lane: Lane,
     /// Which keys a DELETE takes.
     pub delete_from: DeleteFrom,
     /// Hit this one existing object, as it is; the whole key, without the prefix in front.
@@ -444,13 +450,45 @@ pub struct Wave {
     pub period_s: f64,
 }
 
-/// Part `index` of `count`.
+/// A part of the arrivals: the places `[first, first + width)` of a wheel, on which arrival k stands at place
+/// (k · [`stride`](crate::schedule::stride)) mod `wheel`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
+    /// The first place.
+    pub first: u64,
+    /// How many places.
+    pub width: u64,
+    /// Places of the wheel, at most 65 536.
+    pub wheel: u64,
+}
+
+impl Share {
+    /// All arrivals.
+    pub const WHOLE: Self = Self {
+        first: 0,
+        width: 1,
+        wheel: 1,
+    };
+
+    /// Nobody else has any.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.width == self.wheel
+    }
+}
+
+/// Lane `index` of `count`: what engines that run side by side must never do alike goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
     /// Which.
     pub index: u64,
     /// Of how many.
     pub count: u64,
+}
+
+impl Lane {
+    /// The only one.
+    pub const ALONE: Self = Self { index: 0, count: 1 };
 }
 
 /// How long to wait, milliseconds.

@@ -2,15 +2,17 @@
 //!
 //! The profile's rate integrated over time is the number of arrivals so far, N(t). Arrival i (from
 //! 0) is due at the t where N(t) = i. Within a segment the rate is linear, so N is a parabola, and
-//! t has a closed form; with a sine wave on top it is found numerically. Shards and machines take
-//! every n-th arrival each, so they share the work without a word. A [`Poisson`] process scatters
+//! t has a closed form; with a sine wave on top it is found numerically. Machines take the arrivals of their shares,
+//! and shards every n-th of those ([`Numbers`]), so they share the work without a word. A [`Poisson`] process scatters
 //! the arrivals around the same N.
 
 mod curve;
+mod numbers;
 mod poisson;
 
 use crate::plan::{Segment, Share};
 use curve::Curve;
+pub use numbers::{stride, Numbers};
 pub use poisson::Poisson;
 
 /// A fraction of an arrival below this is rounding, not load.
@@ -79,6 +81,13 @@ impl Piece {
         let within = self.curve.seconds_until(position.since(self.start));
         self.start_ns + ((within * 1e9).round() as u64).min(self.length_ns)
     }
+
+    /// The place that is due at a time, which lies in this piece or behind it.
+    fn place_at(&self, at_ns: u64) -> Position {
+        let within_ns = at_ns.saturating_sub(self.start_ns).min(self.length_ns);
+        self.start
+            .after(self.curve.arrivals_in(within_ns as f64 / 1e9))
+    }
 }
 
 /// The arrivals of a load profile.
@@ -141,22 +150,18 @@ impl Arrivals {
         if number >= self.total() {
             return None;
         }
-        let position = Position::at(number);
-        let after = self.pieces.partition_point(|piece| piece.start <= position);
-        Some(self.pieces.get(after.checked_sub(1)?)?.due_ns(position))
+        due_ns_in(&self.pieces, Position::at(number))
     }
 
     /// The arrivals of shard `shard` of `shards` in part `share` of the run, evenly.
     ///
-    /// Neighbouring arrivals go to different shares, so every machine sends evenly.
+    /// The arrivals of a share are spread evenly over those of the run, so every machine sends evenly.
     #[must_use]
     pub fn stripe(&self, share: Share, shard: u64, shards: u64) -> Stripe {
-        let (next, step) = stripe_of(share, shard, shards);
         Stripe {
             walk: self.walk(),
             total: self.total(),
-            next,
-            step,
+            numbers: Numbers::new(share, shard, shards),
         }
     }
 
@@ -174,13 +179,10 @@ impl Arrivals {
     }
 }
 
-/// Number of the first arrival of a stripe, and how many stripes there are.
-pub(crate) fn stripe_of(share: Share, shard: u64, shards: u64) -> (u64, u64) {
-    let step = share.count.saturating_mul(shards).max(1);
-    let first = shard
-        .saturating_mul(share.count)
-        .saturating_add(share.index);
-    (first, step)
+/// When the arrival at any place is due.
+fn due_ns_in(pieces: &[Piece], position: Position) -> Option<u64> {
+    let after = pieces.partition_point(|piece| piece.start <= position);
+    Some(pieces.get(after.checked_sub(1)?)?.due_ns(position))
 }
 
 /// Goes over the pieces forwards.
@@ -210,15 +212,22 @@ impl Walk {
 pub struct Stripe {
     walk: Walk,
     total: u64,
-    next: u64,
-    step: u64,
+    numbers: Numbers,
 }
 
 impl Stripe {
     /// How many are still to come.
     #[must_use]
     pub fn remaining(&self) -> u64 {
-        self.total.saturating_sub(self.next).div_ceil(self.step)
+        self.numbers.below(self.total)
+    }
+
+    /// Leaves out what is due before this time, nanoseconds after the start.
+    pub fn skip_before(&mut self, due_ns: u64) {
+        let pieces = &self.walk.pieces;
+        let early =
+            |number| due_ns_in(pieces, Position::at(number)).is_some_and(|due| due < due_ns);
+        self.numbers.pass_while(self.total, early);
     }
 }
 
@@ -226,11 +235,8 @@ impl Iterator for Stripe {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let number = self.next;
-        if number >= self.total {
-            return None;
-        }
-        self.next = number.saturating_add(self.step);
+        let number = self.numbers.peek().filter(|number| *number < self.total)?;
+        self.numbers.pass(1);
         Some(Arrival {
             number,
             due_ns: self.walk.due_ns(Position::at(number))?,

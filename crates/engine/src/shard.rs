@@ -9,6 +9,7 @@ mod recall;
 mod request;
 mod slots;
 mod slow;
+pub(crate) mod thinning;
 mod upload;
 
 use std::collections::VecDeque;
@@ -33,6 +34,7 @@ use crate::wire::request::Encoder;
 use crate::wire::{Chance, Target, Wire};
 use feed::Feed;
 use slots::{Slots, State};
+use thinning::Thinning;
 
 /// The loop turns at least this often: orders and the lease are obeyed within it.
 const TURN_NS_MAX: u64 = 20 * NS_PER_MS;
@@ -50,6 +52,15 @@ pub struct Seat {
     pub count: u64,
 }
 
+/// When a run begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    /// The schedule's zero, Unix nanoseconds.
+    pub zero_ns: u64,
+    /// The zero, or later: what was due before is left out, and not counted.
+    pub from_ns: u64,
+}
+
 /// One shard.
 pub struct Shard {
     seat: Seat,
@@ -65,6 +76,7 @@ pub struct Shard {
     /// The budget allows nothing before this time.
     hold_until_ns: u64,
     budget: Budget,
+    thinning: Thinning,
     encoder: Encoder,
     mix: Mix,
     keys: KeyChooser,
@@ -111,7 +123,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard that begins its run at `start_ns`.
+    /// A shard that is about to begin its run.
     ///
     /// # Errors
     /// When the kernel gives no poller.
@@ -121,8 +133,9 @@ impl Shard {
         shared: Arc<Shared>,
         clock: Clock,
         seat: Seat,
-        start_ns: u64,
+        beginning: Beginning,
     ) -> std::io::Result<Self> {
+        let start_ns = beginning.zero_ns;
         let limits = &plan.limits;
         let own = |total: u64| part(total, seat.index, seat.count);
         let connections = own(limits.connections);
@@ -143,17 +156,23 @@ impl Shard {
                 usize::try_from(in_flight).unwrap_or(usize::MAX),
                 seat.index as usize,
             ),
-            feed: Feed::new(&plan, seat.index, seat.count, in_flight, start_ns),
+            feed: Feed::new(&plan, seat, in_flight, beginning),
             backlog: VecDeque::new(),
             decided: None,
             hold_until_ns: 0,
             budget: Budget::new(limits, seat.index, seat.count, start_ns),
+            thinning: Thinning::OFF,
             encoder: Encoder::new(&plan),
             mix: Mix::new(&plan),
             keys: KeyChooser::new(&plan.keyspace, plan.seed),
             traced_min: trace.map_or(u64::MAX, |trace| trace.written_min()),
             traced_end: trace.map_or(0, |trace| trace.ephemeral_end()),
-            ephemeral: Ephemeral::new(plan.keyspace.ephemeral_start, seat.index, seat.count),
+            ephemeral: Ephemeral::new(
+                plan.keyspace.ephemeral_start,
+                plan.keyspace.ephemeral_lane,
+                seat.index,
+                seat.count,
+            ),
             sizes: Sizes::new(&plan.sizes, plan.seed),
             slow: SlowClients::new(&plan),
             uploads: Uploads::default(),
@@ -195,6 +214,7 @@ impl Shard {
     pub fn run(mut self) -> std::io::Result<()> {
         let (mut publish_ns, mut post_ns) = (0, 0);
         let (mut woke_ns, mut held) = (self.clock.now_ns(), 0);
+        self.shared.ready(woke_ns);
         let ended = loop {
             let now_ns = self.clock.now_ns();
             // while the events of a turn were worked off, on average half of those that ended had ended
@@ -240,6 +260,13 @@ impl Shard {
             && self.feed.goes_beyond(self.end_ns, now_ns)
         {
             self.shared.command(Order::Stop, "limit:seconds");
+        }
+        let part = self.shared.part();
+        if part != self.thinning.part() {
+            self.thinning.set(part);
+            self.budget.scale(part.ratio(), now_ns);
+            self.feed.throttle(part, now_ns);
+            self.hold_until_ns = 0;
         }
         match self.shared.order() {
             Order::Run => {}
@@ -293,7 +320,12 @@ impl Shard {
     /// Takes the arrivals that are due and starts what can be started.
     fn admit(&mut self, now_ns: u64) {
         if self.shared.order() == Order::Run {
+            let by_clock = self.feed.is_open();
             while let Some((number, due_ns)) = self.feed.due(now_ns.min(self.end_ns - 1)) {
+                if by_clock && !self.thinning.passes() {
+                    self.counters.count(Counter::Withheld);
+                    continue;
+                }
                 self.counters.count(Counter::Offered);
                 self.backlog.push_back(Waiting {
                     number,
@@ -313,7 +345,8 @@ impl Shard {
         {
             self.drop_front(ErrorClass::Backlog, now_ns);
         }
-        while self.hold_until_ns <= now_ns {
+        // throttled to nothing, what is due waits, too
+        while self.hold_until_ns <= now_ns && !self.thinning.part().is_none() {
             let Some(&waiting) = self.backlog.front() else {
                 break;
             };

@@ -78,6 +78,8 @@ pub struct Signer {
     access_key: String,
     /// `AWS4` and the secret key.
     secret: Vec<u8>,
+    /// Of temporary credentials.
+    session_token: Option<String>,
     region: String,
     service: String,
     /// The second that `stamp` was made for.
@@ -102,6 +104,7 @@ impl Signer {
                 scope: Vec::new(),
             }),
             secret,
+            session_token: None,
             region: region.to_owned(),
             service: service.to_owned(),
             second: None,
@@ -112,20 +115,37 @@ impl Signer {
         }
     }
 
-    /// Appends the header lines `x-amz-date`, `x-amz-content-sha256` and `authorization`, each with its CRLF; gives the
+    /// The same for temporary credentials: the token goes with every request, and is signed.
+    #[must_use]
+    pub fn with_session_token(mut self, token: &str) -> Self {
+        self.session_token = Some(token.to_owned());
+        self
+    }
+
+    /// Appends the header lines (`x-amz-security-token` first, if there is one) `x-amz-date`, `x-amz-content-sha256` and `authorization`, each with its CRLF; gives the
     /// signature.
     pub fn sign(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Signature {
         self.set_time(request.unix_s.min(UNIX_MAX));
         let stamp = self.stamp;
+        // the canonical request is written while the token is looked at
+        let token = self.session_token.take();
         let in_s3 = self.service == "s3";
         let mut headers = Sorted::of(request);
         if in_s3 {
             headers.insert("x-amz-content-sha256", request.payload.as_bytes());
         }
         headers.insert("x-amz-date", &stamp);
+        if let Some(token) = &token {
+            headers.insert("x-amz-security-token", token.as_bytes());
+        }
         self.write_signed_names(&headers);
         self.write_canonical_request(request, request.query, request.payload, &headers);
         let signature = self.signature();
+        if let Some(token) = &token {
+            let line: [&[u8]; 3] = [b"x-amz-security-token: ", token.as_bytes(), b"\r\n"];
+            line.iter().for_each(|part| out.extend_from_slice(part));
+        }
+        self.session_token = token;
         out.extend_from_slice(b"x-amz-date: ");
         out.extend_from_slice(&stamp);
         if in_s3 {
@@ -166,6 +186,10 @@ impl Signer {
         out.extend_from_slice(&self.stamp);
         out.extend_from_slice(b"&X-Amz-Expires=");
         write_number(u64::from(expires_s), out);
+        if let Some(token) = &self.session_token {
+            out.extend_from_slice(b"&X-Amz-Security-Token=");
+            encode_value(token.as_bytes(), out);
+        }
         out.extend_from_slice(b"&X-Amz-SignedHeaders=");
         encode_value(&self.signed_names, out);
         if !request.query.is_empty() {
@@ -288,7 +312,7 @@ impl Signer {
 
 /// Headers in the order in which they are signed; those of one name keep theirs.
 struct Sorted<'a> {
-    list: [(&'a str, &'a [u8]); HEADERS_MAX + 3],
+    list: [(&'a str, &'a [u8]); HEADERS_MAX + 4],
     count: usize,
 }
 
@@ -296,7 +320,7 @@ impl<'a> Sorted<'a> {
     /// The host and the further headers of a request.
     fn of(request: &Request<'a>) -> Self {
         let mut sorted = Self {
-            list: [("", b""); HEADERS_MAX + 3],
+            list: [("", b""); HEADERS_MAX + 4],
             count: 0,
         };
         for (name, value) in request.headers {

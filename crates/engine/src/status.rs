@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::exhibits::Exhibit;
 use crate::operation::ErrorClass;
+use crate::shard::thinning::Part;
 use crate::tally::TallyRow;
 
 /// Counters of one shard, kept by the shard and published as a whole. All but the gauges only grow.
@@ -20,8 +21,10 @@ pub struct Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Counter {
-    /// Arrivals that came due.
+    /// Arrivals that came due, without the withheld ones.
     Offered,
+    /// Arrivals that came due while throttled, and were left out for it.
+    Withheld,
     /// Operations that were started.
     Started,
     /// Operations that ended with an outcome, drops excluded.
@@ -187,12 +190,16 @@ pub enum Order {
     Abort = 2,
 }
 
-/// Shared by the shards and the outside. Shards read two atomics per turn of their loops and take no lock per request.
+/// Shared by the shards and the outside. Shards read three atomics per turn of their loops and take no lock per request.
 #[derive(Debug, Default)]
 pub struct Shared {
     order: AtomicU8,
     reason: Mutex<String>,
     lease_until_ns: AtomicU64,
+    /// The part that is sent, as [`Part::bits`].
+    part: AtomicU64,
+    /// When the last shard was there.
+    ready_ns: AtomicU64,
     /// One per shard.
     pub published: Vec<Published>,
     /// One per shard.
@@ -209,6 +216,7 @@ impl Shared {
     pub fn new(shards: usize) -> Self {
         Self {
             lease_until_ns: AtomicU64::new(u64::MAX),
+            part: AtomicU64::new(Part::WHOLE.bits()),
             published: (0..shards).map(|_| Published::default()).collect(),
             mailboxes: (0..shards).map(|_| Mutex::default()).collect(),
             ..Self::default()
@@ -246,5 +254,30 @@ impl Shared {
     /// Sets the end of the lease.
     pub fn lease(&self, until_ns: u64) {
         self.lease_until_ns.store(until_ns, Relaxed);
+    }
+
+    /// Puts the end of the lease off; never brings it forward.
+    pub fn extend_lease(&self, until_ns: u64) {
+        self.lease_until_ns.fetch_max(until_ns, Relaxed);
+    }
+
+    /// The part of the arrivals that is to be sent.
+    pub fn part(&self) -> Part {
+        Part::from_bits(self.part.load(Relaxed))
+    }
+
+    /// Sends that part only, from now on.
+    pub fn throttle(&self, part: Part) {
+        self.part.store(part.bits(), Relaxed);
+    }
+
+    /// A shard is there.
+    pub fn ready(&self, now_ns: u64) {
+        self.ready_ns.fetch_max(now_ns, Relaxed);
+    }
+
+    /// When the last shard was there, Unix nanoseconds.
+    pub fn ready_ns(&self) -> u64 {
+        self.ready_ns.load(Relaxed)
     }
 }

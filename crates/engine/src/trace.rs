@@ -15,7 +15,7 @@
 
 use crate::operation::{Key, Op, Region, INDEX_END};
 use crate::plan::{Plan, Problem, Share, PUT_BYTES_MAX};
-use crate::schedule::{stripe_of, Arrival};
+use crate::schedule::{Arrival, Numbers};
 use std::fmt;
 use std::sync::Arc;
 
@@ -203,16 +203,22 @@ fn wrong(row: &Row, before_ns: u64, plan: &Plan, seconds: f64) -> Option<(String
 #[derive(Clone, Debug)]
 pub struct Traced {
     trace: Arc<Trace>,
-    next: u64,
-    step: u64,
+    numbers: Numbers,
 }
 
 impl Traced {
-    /// Of shard `shard` of `shards` in part `share` of the run: every n-th of the run's n shards.
+    /// Of shard `shard` of `shards` in part `share` of the run.
     #[must_use]
     pub fn new(trace: Arc<Trace>, share: Share, shard: u64, shards: u64) -> Self {
-        let (next, step) = stripe_of(share, shard, shards);
-        Self { trace, next, step }
+        let numbers = Numbers::new(share, shard, shards);
+        Self { trace, numbers }
+    }
+
+    /// Leaves out what is due before this time, nanoseconds after the start.
+    pub fn skip_before(&mut self, due_ns: u64) {
+        let due = |number| self.trace.row(number).map(|row| row.due_ns);
+        let early = |number| due(number).is_some_and(|due| due < due_ns);
+        self.numbers.pass_while(self.trace.len(), early);
     }
 }
 
@@ -220,9 +226,9 @@ impl Iterator for Traced {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let number = self.next;
+        let number = self.numbers.peek()?;
         let due_ns = self.trace.row(number)?.due_ns;
-        self.next = number.saturating_add(self.step);
+        self.numbers.pass(1);
         Some(Arrival { number, due_ns })
     }
 }

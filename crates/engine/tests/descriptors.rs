@@ -29,13 +29,13 @@ fn without_descriptors_operations_fail_and_are_counted() {
     .unwrap();
 
     let plan = json!({
-        "version": 2, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
+        "version": 3, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
         "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null, "address": null}],
-        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": null, "secret_key": null, "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
-        "keyspace": {"objects": 1, "choice": {"kind": "uniform"}, "region": "base", "start": 0, "ephemeral_start": 0,
+        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": null, "secret_key": null, "session_token": null, "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
+        "keyspace": {"objects": 1, "choice": {"kind": "uniform"}, "region": "base", "start": 0, "ephemeral_start": 0, "ephemeral_lane": {"index": 0, "count": 1},
                      "delete_from": "ephemeral", "fixed_key": "k"},
         "sizes": {"kind": "fixed", "bytes": 1}, "mix": [{"op": "head", "weight": 1.0}], "multipart": null, "list": {"max_keys": 1, "delimiter": null, "pages": 1},
-        "arrivals": {"mode": "open", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.5}], "share": {"index": 0, "count": 1}, "process": "even"},
+        "arrivals": {"mode": "open", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.5}], "share": {"first": 0, "width": 1, "wheel": 1}, "process": "even"},
         "tenant": 0, "range_bytes": 1000, "multi_delete_keys": 10, "retention_s": 60, "slowest": 0,
         "connections": {"requests_each": null, "resumption": 1.0}, "slow": null,
         "timeouts": {"connect_ms": 400, "request_ms": 400},
@@ -43,7 +43,7 @@ fn without_descriptors_operations_fail_and_are_counted() {
         "lease_ms": null, "verify": false, "record_operations": false, "late_ms": 5.0
     });
     let engine = Engine::new(&plan.to_string()).unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     assert!(engine.join(Duration::from_secs(10)));
     let status = engine.status();
     assert_eq!(status.stop_reason, "completed");

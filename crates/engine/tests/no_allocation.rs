@@ -6,7 +6,7 @@ use maul_engine::body::{fill, BodyId, Verifier};
 use maul_engine::keyspace::{Ephemeral, KeyChooser};
 use maul_engine::mix::Mix;
 use maul_engine::operation::{ErrorClass, Key, Op, OperationRecord, Outcome, Region};
-use maul_engine::plan::{KeyChoice, Keyspace, Plan, Segment, Share, Wave};
+use maul_engine::plan::{KeyChoice, Keyspace, Lane, Plan, Segment, Share, Wave};
 use maul_engine::schedule::{Arrivals, Poisson, Stripe};
 use maul_engine::sigv4::{Request, Signer, UNSIGNED_PAYLOAD};
 use maul_engine::sizes::Sizes;
@@ -65,7 +65,12 @@ impl Models {
             seconds: 1.0,
             wave: Some(wave),
         }];
-        let (arrivals, share) = (Arrivals::new(&profile), Share { index: 0, count: 1 });
+        let share = Share {
+            first: 100,
+            width: 700,
+            wheel: 1000,
+        };
+        let arrivals = Arrivals::new(&profile);
         let hot_set = KeyChoice::HotSet {
             keys: 0.1,
             traffic: 0.9,
@@ -92,7 +97,7 @@ impl Models {
             even: arrivals.stripe(share, 0, 1),
             poisson: arrivals.poisson(plan.seed, share, 0, 1),
             choices: choices.iter().map(chooser).collect(),
-            ephemeral: Ephemeral::new(0, 0, 1),
+            ephemeral: Ephemeral::new(0, Lane::ALONE, 0, 1),
         }
     }
 
@@ -173,14 +178,14 @@ impl Parts {
             seconds: 1.0,
             wave: None,
         }];
-        let share = Share { index: 0, count: 1 };
+        let share = Share::WHOLE;
         Self {
             stripe: Arrivals::new(&profile).stripe(share, 0, 1).peekable(),
             mix: Mix::new(&plan),
             keys: KeyChooser::new(&plan.keyspace, plan.seed),
-            ephemeral: Ephemeral::new(0, 0, 1),
+            ephemeral: Ephemeral::new(0, Lane::ALONE, 0, 1),
             sizes: Sizes::new(&plan.sizes, plan.seed),
-            signer: Signer::new("AK", "secret", "us-east-1", "s3"),
+            signer: Signer::new("AK", "secret", "us-east-1", "s3").with_session_token("token"),
             tally: Tally::new(),
             name: Vec::new(),
             lines: Vec::new(),

@@ -160,10 +160,10 @@ fn nothing_is_allocated_per_request() {
 
 fn nothing_is_allocated(url: &str, mix: &serde_json::Value) {
     let plan = json!({
-        "version": 2, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
+        "version": 3, "run": 1, "seed": 1, "epoch": 1, "shards": 1, "pin": null,
         "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null, "address": null}],
-        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": "key", "secret_key": "secret", "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
-        "keyspace": {"objects": 1000, "choice": {"kind": "uniform"}, "region": "base", "start": 0, "ephemeral_start": 0,
+        "s3": {"bucket": "b", "prefix": "p/", "region": "us-east-1", "access_key": "key", "secret_key": "secret", "session_token": null, "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
+        "keyspace": {"objects": 1000, "choice": {"kind": "uniform"}, "region": "base", "start": 0, "ephemeral_start": 0, "ephemeral_lane": {"index": 0, "count": 1},
                      "delete_from": "ephemeral", "fixed_key": null},
         "sizes": {"kind": "fixed", "bytes": 4096}, "mix": mix, "multipart": null, "list": {"max_keys": 1, "delimiter": null, "pages": 1},
         "arrivals": {"mode": "closed", "concurrency": 4, "seconds": 10.0, "requests": null, "think": null},
@@ -175,7 +175,7 @@ fn nothing_is_allocated(url: &str, mix: &serde_json::Value) {
         "lease_ms": null, "verify": false, "record_operations": false, "late_ms": 5.0
     });
     let engine = Engine::new(&plan.to_string()).unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     let mut marks = Vec::new();
     // The first mark lies behind the growth of all buffers.
     for _ in 0..8 {

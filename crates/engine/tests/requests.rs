@@ -120,13 +120,83 @@ fn presigned_queries_are_those_of_botocore() {
             unix_s: document["unix_s"].as_u64().unwrap(),
         };
         let expires_s = case["expires_s"].as_u64().unwrap() as u32;
-        signer(&document).presign(&request, expires_s, &mut out);
+        let mut signer = signer(&document);
+        if let Some(token) = case["session_token"].as_str() {
+            signer = signer.with_session_token(token);
+        }
+        signer.presign(&request, expires_s, &mut out);
         let found = String::from_utf8(out).unwrap();
         let signature = format!("&X-Amz-Signature={}", text(case, "signature"));
         assert!(
             found.ends_with(&signature),
             "{}: {found}",
             text(case, "name")
+        );
+    }
+}
+
+#[test]
+fn temporary_credentials_are_sent_and_signed_as_by_botocore() {
+    let document = vectors();
+    let token = text(&document, "session_token");
+    let cases = document["temporary"].as_array().unwrap();
+    assert_eq!(cases.len(), 3);
+    for case in cases {
+        let headers: Vec<(&str, &[u8])> = case["headers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| {
+                (
+                    pair[0].as_str().unwrap(),
+                    pair[1].as_str().unwrap().as_bytes(),
+                )
+            })
+            .collect();
+        let mut path = Vec::new();
+        encode_path(text(case, "path").as_bytes(), &mut path);
+        let request = Request {
+            method: text(case, "method"),
+            path: &path,
+            query: b"",
+            host: text(case, "host"),
+            headers: &headers,
+            payload: text(case, "payload"),
+            unix_s: document["unix_s"].as_u64().unwrap(),
+        };
+        let mut signer = signer(&document).with_session_token(token);
+        // twice: the token is still there the second time
+        for _ in 0..2 {
+            let mut lines = Vec::new();
+            signer.sign(&request, &mut lines);
+            let lines = String::from_utf8(lines).unwrap();
+            assert!(
+                lines.starts_with(&format!("x-amz-security-token: {token}\r\nx-amz-date: ")),
+                "{lines}"
+            );
+            let signed = format!("\r\nauthorization: {}\r\n", text(case, "authorization"));
+            assert!(lines.ends_with(&signed), "{lines}");
+        }
+    }
+}
+
+#[test]
+fn a_session_token_goes_with_every_request_of_a_plan() {
+    let plan = plan(&json!({"session_token": "t/k+n"}));
+    for presigned in [false, true] {
+        let mut query = [];
+        let mut ask = ask(Role::Read, Payload::None, &mut query);
+        ask.presigned = presigned;
+        let (head, _) = sent(&mut Encoder::new(&plan), &mut ask, 4096);
+        let line = head.contains("\r\nx-amz-security-token: t/k+n\r\n");
+        let parameter = head.contains("&X-Amz-Security-Token=t%2Fk%2Bn&X-Amz-SignedHeaders=");
+        assert_eq!((line, parameter), (!presigned, presigned), "{head}");
+        assert_eq!(
+            head.contains(
+                "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token,"
+            ),
+            !presigned,
+            "{head}"
         );
     }
 }

@@ -15,13 +15,15 @@ class EnvironmentCredentials(Part):
     """The variable that holds the access key."""
     secret_key_env: EnvironmentName
     """The variable that holds the secret key."""
+    session_token_env: EnvironmentName | None = None
+    """The variable that holds the session token of temporary credentials."""
 
 
 class FileCredentials(Part):
     """Credentials in a file of their own."""
 
     file: str = Field(min_length=1, max_length=4096)
-    """JSON with access_key and secret_key, mode 0600; the path is relative to the campaign."""
+    """JSON with access_key, secret_key and perhaps session_token, mode 0600; the path is relative to the campaign."""
 
 
 def _credentials_kind(value: object) -> str:
@@ -48,7 +50,7 @@ class Target(Part):
     region: str | None = Field(default=None, min_length=1, max_length=64)
     """The region that signatures name; the site's own when absent."""
     credentials: Credentials = "site"
-    """`site`: the site's credentials file; `anonymous`: unsigned requests; a file; or two environment variables."""
+    """`site`: the site's credentials file; `anonymous`: unsigned requests; a file; or environment variables."""
     versioning: Flag = False
     """The bucket keeps old versions: one that maul makes gets it, one that is there must have it."""
     object_lock: Flag = False

@@ -170,7 +170,8 @@ def _place(
 def _record(
     runs_root: Path, campaign: "campaigns.Campaign", plan: Plan, place: _Place, target: OpenTarget
 ) -> Iterator[RunWriter]:
-    secrets = [one.credentials.secret_key for one in target.door.accounts if one.credentials is not None]
+    keys = [one.credentials for one in target.door.accounts if one.credentials is not None]
+    secrets = [secret for one in keys for secret in (one.secret_key, one.session_token or "")]
     with contextlib.ExitStack() as stack:
         try:
             writer = stack.enter_context(RunWriter.create(runs_root, plan.run_id, secrets=secrets))

@@ -92,4 +92,4 @@ def _credentials(source: CredentialsPlan) -> Credentials | None:
     access, secret = source.access_key_env, source.secret_key_env
     if access is None or secret is None:
         raise InternalError("the plan names no variables for its credentials", "plan.json")
-    return load_credentials(None, os.environ, (access, secret))
+    return load_credentials(None, os.environ, (access, secret, source.session_token_env))

@@ -15,7 +15,7 @@ from maul.core.operation import ErrorClass
 class GeneratorState(StrEnum):
     """Where a generator stands; it never goes back."""
 
-    READY = "ready"
+    READY = "ready"  # not started, or waiting for the moment of its start
     RUNNING = "running"
     DRAINING = "draining"  # no more arrivals; the last operations end
     DONE = "done"
@@ -27,8 +27,10 @@ class GeneratorStatus:
 
     state: GeneratorState
     stop_reason: str = ""  # "completed", "lease", "limit:…", "internal: …", or what `stop` was told
-    elapsed_s: float = 0.0
-    offered: int = 0  # arrivals that came due
+    elapsed_s: float = 0.0  # since the schedule's zero
+    began_ns: int = 0  # when arrivals really began, Unix ns: the schedule's zero, or later if late; 0 before
+    offered: int = 0  # arrivals that came due, without the withheld ones
+    withheld: int = 0  # arrivals that came due while throttled, and were left out for it
     started: int = 0
     completed: int = 0  # ok + fail + unknown
     ok: int = 0
@@ -71,8 +73,12 @@ class Generator(Protocol):
     is not renewed; must never block for longer than `join` was told to.
     """
 
-    def start(self) -> None:
-        """Begin. InternalError when called twice."""
+    def start(self, at_ns: int | None = None) -> None:
+        """Begin at that moment (Unix ns: the schedule's zero), or now. InternalError when called twice.
+
+        Until then nothing is sent, and the lease must be renewed all the same. If it is past, what was due before now
+        is left out and not counted. InternalError when it is more than an hour ahead.
+        """
         ...
 
     def status(self) -> GeneratorStatus:
@@ -83,8 +89,19 @@ class Generator(Protocol):
         """Take what came since the last call; call it about once per second, and once more when done."""
         ...
 
-    def renew(self) -> None:
-        """Extend the lease from now on."""
+    def renew(self, for_s: float | None = None) -> None:
+        """Extend the lease to so long from now, at most to the plan's own length; never shortens it.
+
+        A lease that is over stays over.
+        """
+        ...
+
+    def throttle(self, part: float) -> None:
+        """Send only that part (0 to 1) of the arrivals from now on, evenly; the others are counted as withheld.
+
+        Of a closed loop that part of its places stays busy (at least one, unless it is none), and nothing is withheld.
+        Its ceilings of rate and bandwidth shrink with it; at 0 nothing new is sent at all. InternalError for no part.
+        """
         ...
 
     def stop(self, reason: str, *, now: bool = False) -> None:

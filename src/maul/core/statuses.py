@@ -14,7 +14,10 @@ _SUMMED = tuple(one.name for one in fields(GeneratorStatus) if one.type in (int,
 
 
 def summed(each: Sequence[GeneratorStatus]) -> GeneratorStatus:
-    """Where they stand together: counts added up, the first untimely end's reason, the longest time; at least one."""
+    """Where they stand together: counts added up, the first untimely end's reason, the longest time; at least one.
+
+    They have begun when the first of them has.
+    """
     sums = {name: sum(getattr(status, name) for status in each) for name in _SUMMED}
     errors: Counter[ErrorClass] = Counter()
     examples: dict[ErrorClass, str] = {}
@@ -25,6 +28,7 @@ def summed(each: Sequence[GeneratorStatus]) -> GeneratorStatus:
         state=_state(each),
         stop_reason=stop_reason(each),
         elapsed_s=max(status.elapsed_s for status in each),
+        began_ns=min((status.began_ns for status in each if status.began_ns), default=0),
         ephemeral_next=max(status.ephemeral_next for status in each),
         last_error=next((status.last_error for status in each if status.last_error), ""),
         errors=dict(errors),

@@ -377,6 +377,7 @@ class GeneratorSummary(_Part):
     records_lost: int
     bound: bool
     says: str
+    withheld: int = 0
 
 
 class Summary(_Part):

@@ -47,6 +47,7 @@ def generator_summary(
         lag_max_ms=lag.max / 1e6,
         late=_sum(statuses, "late"),
         dropped=_sum(statuses, "dropped"),
+        withheld=_sum(statuses, "withheld"),
         records_lost=_sum(statuses, "records_lost"),
         bound=bound,
         says=_says(bound, max(busy.values(), default=0.0), shards, lag, _where(void, void_phases)),

@@ -17,10 +17,10 @@ class GeneratorGroup:
         """At least one; none of them started."""
         self._generators, self._clock = tuple(generators), clock
 
-    def start(self) -> None:
-        """Begin, one right after the other. InternalError when called twice."""
+    def start(self, at_ns: int | None = None) -> None:
+        """Begin at one moment, or now, one right after the other. InternalError when called twice."""
         for generator in self._generators:
-            generator.start()
+            generator.start(at_ns)
 
     def statuses(self) -> tuple[GeneratorStatus, ...]:
         """Where each of them stands, in their order."""
@@ -40,14 +40,19 @@ class GeneratorGroup:
             [exhibit for one in drained for exhibit in one.exhibits],
         )
 
-    def renew(self) -> None:
+    def renew(self, for_s: float | None = None) -> None:
         """Extend the lease of those that run; stop them when one of them ended untimely."""
         untimely = stop_reason(self.statuses())
         if untimely not in ("", COMPLETED):
             self.stop(untimely)
             return
         for generator in self._generators:
-            generator.renew()
+            generator.renew(for_s)
+
+    def throttle(self, part: float) -> None:
+        """Send only that part of the arrivals of each of them from now on."""
+        for generator in self._generators:
+            generator.throttle(part)
 
     def stop(self, reason: str, *, now: bool = False) -> None:
         """No new arrivals from any of them; `now` also closes all connections."""

@@ -47,10 +47,10 @@ class RustGenerator:
                 raise TargetError(text, cure="check the endpoints of the site") from error
             raise InternalError("maul made an engine plan that its engine refuses", cure=text) from error
 
-    def start(self) -> None:
-        """Begin. InternalError when called twice."""
+    def start(self, at_ns: int | None = None) -> None:
+        """Begin at that moment or now. InternalError when called twice."""
         try:
-            self._engine.start()
+            self._engine.start(at_ns)
         except RuntimeError as error:
             raise InternalError(str(error)) from error
 
@@ -75,9 +75,19 @@ class RustGenerator:
         operations = np.frombuffer(self._engine.take_operations(), OPERATION_DTYPE)
         return Drained(latency, operations, exhibits)
 
-    def renew(self) -> None:
-        """Extend the lease from now on."""
-        self._engine.renew()
+    def renew(self, for_s: float | None = None) -> None:
+        """Extend the lease from now on. InternalError for a time that is none."""
+        try:
+            self._engine.renew(for_s)
+        except RuntimeError as error:
+            raise InternalError(str(error)) from error
+
+    def throttle(self, part: float) -> None:
+        """Send only that part of the arrivals from now on. InternalError for no part."""
+        try:
+            self._engine.throttle(part)
+        except RuntimeError as error:
+            raise InternalError(str(error)) from error
 
     def stop(self, reason: str, *, now: bool = False) -> None:
         """No new arrivals; `now` also closes all connections."""

@@ -273,7 +273,10 @@ def _tenant(ground: Ground, site: Site) -> TenantPlan:
 def _credentials(wanted: Credentials, campaign: Campaign, site: Site) -> CredentialsPlan:
     if isinstance(wanted, EnvironmentCredentials):
         return CredentialsPlan(
-            kind="environment", access_key_env=wanted.access_key_env, secret_key_env=wanted.secret_key_env
+            kind="environment",
+            access_key_env=wanted.access_key_env,
+            secret_key_env=wanted.secret_key_env,
+            session_token_env=wanted.session_token_env,
         )
     if isinstance(wanted, FileCredentials):
         beside = campaign.source.beside(wanted.file) if campaign.source else wanted.file

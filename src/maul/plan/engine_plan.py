@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from maul.campaign.model_mix import OpName
 from maul.campaign.model_requests import ChecksumName, PayloadMode
 
+LEASE_MS_MAX = 5000
+"""No generator sends for longer than that without hearing from who drives it; the engine refuses more."""
 RegionName = Literal["base", "ephemeral", "multipart", "copy"]
 
 
@@ -54,6 +56,7 @@ class EngineS3(Frozen):
     region: str
     access_key: None = None
     secret_key: None = None
+    session_token: None = None
     payload: PayloadMode = "unsigned"
     addressing: Literal["path", "virtual"] = "path"
     checksum: Checksum | None = None
@@ -74,6 +77,13 @@ class KeyChoice(Frozen):
     moves_every_s: float | None = None
 
 
+class Lane(Frozen):
+    """Number `index` of `count` engines that run side by side: none of them makes an ephemeral key of another's."""
+
+    index: int = 0
+    count: int = 1
+
+
 class Keyspace(Frozen):
     """Which keys are acted upon."""
 
@@ -82,6 +92,8 @@ class Keyspace(Frozen):
     region: RegionName = "base"
     start: int = 0
     ephemeral_start: int = 0
+    ephemeral_lane: Lane = Lane()
+    """Numbers the operations of a closed loop and the keys of multipart uploads apart, too."""
     delete_from: Literal["ephemeral", "base"] = "ephemeral"
     fixed_key: str | None = None
 
@@ -178,10 +190,15 @@ class Sine(Frozen):
 
 
 class Share(Frozen):
-    """This generator's part of the arrivals: number `index` of `count`."""
+    """This generator's part of the arrivals: the places `first` to `first + width` (without it) of a wheel.
 
-    index: int = 0
-    count: int = 1
+    Arrival k stands at place (k * stride(wheel)) mod wheel (`maul.plan.sharing`). Shares that partition the wheel
+    partition the arrivals, whatever their widths.
+    """
+
+    first: int = 0
+    width: int = 1
+    wheel: int = 1
 
 
 class OpenArrivals(Frozen):
@@ -263,7 +280,7 @@ class EngineLimits(Frozen):
 class EnginePlan(Frozen):
     """Everything that one engine instance will do."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     run: int
     seed: int
     epoch: int = 1
@@ -285,7 +302,8 @@ class EnginePlan(Frozen):
     slow: Slow | None = None
     timeouts: Timeouts
     limits: EngineLimits
-    lease_ms: int | None = 3000
+    lease_ms: int | None = Field(default=3000, ge=1, le=LEASE_MS_MAX)
+    """Silence this long after the last renewal. None is refused by the engine unless all endpoints are loopback."""
     verify: bool = True
     record_operations: bool = True
     late_ms: float = 5.0
@@ -304,6 +322,11 @@ class Credentials(Protocol):
     @property
     def secret_key(self) -> str:
         """The secret half."""
+        ...
+
+    @property
+    def session_token(self) -> str | None:
+        """What goes with temporary ones."""
         ...
 
 
@@ -326,4 +349,5 @@ def with_secrets(
         endpoint["address"] = (addresses or {}).get(endpoint["name"])
     if credentials is not None:
         plan["s3"]["access_key"], plan["s3"]["secret_key"] = credentials.access_key, credentials.secret_key
+        plan["s3"]["session_token"] = credentials.session_token
     return plan

@@ -31,6 +31,7 @@ class CredentialsPlan(Frozen):
     file: str | None = None
     access_key_env: str | None = None
     secret_key_env: str | None = None
+    session_token_env: str | None = None
 
 
 class TenantPlan(Frozen):

@@ -77,10 +77,11 @@ def _clients(plan: Plan, one: PassPlan) -> Iterator[Row]:
 
 def _credentials(tenant: TenantPlan) -> str:
     source = tenant.credentials
+    names = (source.access_key_env, source.secret_key_env, source.session_token_env)
     return {
         "anonymous": "unsigned requests",
         "file": f"credentials from {source.file}",
-        "environment": f"credentials from ${source.access_key_env} and ${source.secret_key_env}",
+        "environment": f"credentials from {' and '.join(f'${name}' for name in names if name)}",
     }[source.kind]
 
 

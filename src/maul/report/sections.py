@@ -275,6 +275,7 @@ def _generator(generator: GeneratorSummary | None) -> Section:
             ("Lag max", numerals.latency(generator.lag_max_ms)),
             ("Sent late", numerals.count(generator.late)),
             ("Dropped unsent", numerals.count(generator.dropped)),
+            *([("Withheld by a guard", numerals.count(generator.withheld))] if generator.withheld else []),
             (
                 "Records lost",
                 lost if not generator.records_lost else f"{lost}: counts are right, single operations are missing",

@@ -80,6 +80,7 @@ def make_client(
         region_name=region,
         aws_access_key_id=credentials.access_key if credentials else None,
         aws_secret_access_key=credentials.secret_key if credentials else None,
+        aws_session_token=credentials.session_token if credentials else None,
         verify=_trusted(endpoint),
         config=config,
     )

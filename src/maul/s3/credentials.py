@@ -10,29 +10,31 @@ from maul.core.errors import CampaignError
 
 ACCESS_KEY_VARIABLE = "AWS_ACCESS_KEY_ID"
 SECRET_KEY_VARIABLE = "AWS_SECRET_ACCESS_KEY"
-_SESSION_VARIABLE = "AWS_SESSION_TOKEN"
+SESSION_TOKEN_VARIABLE = "AWS_SESSION_TOKEN"
 _FIELDS = ("access_key", "secret_key")
 _FILE_BYTES_MAX = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key pair. `repr` shows where it came from, never what it is."""
+    """An access key pair, and the token of a temporary one. `repr` shows where it came from, never what it is."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     source: str = ""
+    session_token: str | None = field(default=None, repr=False)
 
 
 def load_credentials(
     file: Path | None,
     environment: Mapping[str, str],
-    variables: tuple[str, str] = (ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE),
+    variables: tuple[str, str, str | None] = (ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE, SESSION_TOKEN_VARIABLE),
 ) -> Credentials:
     """From a JSON file {"access_key": …, "secret_key": …} of mode 0600, else from the environment.
 
-    `variables` name the access key and the secret key. Raises CampaignError naming the file or the
-    variable; never echoes a value.
+    The file may have a "session_token", too. `variables` name the access key, the secret key and the session token;
+    that of AWS need not be set, any other that is named must be. Raises CampaignError naming the file or the variable;
+    never echoes a value.
     """
     return _from_file(file) if file is not None else _from_environment(environment, variables)
 
@@ -68,20 +70,22 @@ def _from_file(file: Path) -> Credentials:
     for name in _FIELDS:
         if not isinstance(content.get(name), str) or not content[name]:
             raise CampaignError(f"the credentials file has no text {name!r}", where, f"Add {name!r} to it.")
-    return Credentials(content["access_key"], content["secret_key"], where)
+    token = content.get("session_token")
+    if token is not None and (not isinstance(token, str) or not token):
+        raise CampaignError(
+            "the credentials file's 'session_token' is no text", where, "Leave it out for credentials that last."
+        )
+    return Credentials(content["access_key"], content["secret_key"], where, token)
 
 
-def _from_environment(environment: Mapping[str, str], variables: tuple[str, str]) -> Credentials:
-    for variable in variables:
-        if not environment.get(variable):
+def _from_environment(environment: Mapping[str, str], variables: tuple[str, str, str | None]) -> Credentials:
+    access, secret, session = variables
+    needed = [access, secret, *([session] if session not in (None, SESSION_TOKEN_VARIABLE) else [])]
+    for variable in needed:
+        if not environment.get(str(variable)):
             raise CampaignError(
                 f"no credentials: the environment variable {variable} is not set",
                 cure="Set it, or name a credentials file in the site.",
             )
-    if variables[0] == ACCESS_KEY_VARIABLE and environment.get(_SESSION_VARIABLE):
-        raise CampaignError(
-            f"temporary credentials ({_SESSION_VARIABLE} is set) may expire during a run: not supported",
-            cure="Use a key pair of the store itself.",
-        )
-    access, secret = variables
-    return Credentials(environment[access], environment[secret], f"environment variables {access}, {secret}")
+    token = environment.get(session) or None if session is not None else None
+    return Credentials(environment[access], environment[secret], f"environment variables {access}, {secret}", token)

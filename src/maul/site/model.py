@@ -122,7 +122,7 @@ class CredentialsFile(Part):
     """Where the S3 credentials lie. The secret itself is in no model of ours."""
 
     file: PathText
-    """JSON with access_key and secret_key, mode 0600."""
+    """JSON with access_key, secret_key and perhaps session_token, mode 0600."""
 
 
 class Redundancy(Part):

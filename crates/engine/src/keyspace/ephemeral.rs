@@ -2,6 +2,7 @@
 
 use super::ranked::Ranked;
 use crate::operation::{Key, Region, INDEX_END};
+use crate::plan::Lane;
 
 /// Keys between the oldest that is alive or in flight and the newest. Each takes two bits and the count of its
 /// readers: 2.3 MiB for each shard.
@@ -23,8 +24,8 @@ impl Bits {
     }
 }
 
-/// The ephemeral keys of one shard. Counts 0, 1, 2… stand for the keys `start + shard + shards *
-/// count`.
+/// The ephemeral keys of one shard. Counts 0, 1, 2… stand for the keys `start + lane + lanes * (shard + shards * count)`:
+/// engines in different lanes never make the same key, however many shards each of them has.
 ///
 /// PUTs are acknowledged in any order; a key may be read or deleted only when its own PUT was. Keys
 /// whose PUT failed, or may have failed, are never handed out: the clean-up finds them by their
@@ -48,17 +49,20 @@ pub struct Ephemeral {
 }
 
 impl Ephemeral {
-    /// For the keys `start + shard`, `start + shard + shards` and so on.
+    /// For shard `shard` of `shards` of the engine in this lane.
     #[must_use]
-    pub fn new(start: u64, shard: u64, shards: u64) -> Self {
-        Self::with_window(start, shard, shards, WINDOW)
+    pub fn new(start: u64, lane: Lane, shard: u64, shards: u64) -> Self {
+        Self::with_window(start, lane, shard, shards, WINDOW)
     }
 
     /// `window`: a power of two, at least 64.
-    fn with_window(start: u64, shard: u64, shards: u64, window: u64) -> Self {
+    fn with_window(start: u64, lane: Lane, shard: u64, shards: u64, window: u64) -> Self {
+        let lanes = lane.count.max(1);
         Self {
-            first: start.saturating_add(shard),
-            step: shards.max(1),
+            first: start
+                .saturating_add(lane.index)
+                .saturating_add(shard.saturating_mul(lanes)),
+            step: shards.max(1).saturating_mul(lanes),
             next: 0,
             tail: 0,
             oldest: 0,

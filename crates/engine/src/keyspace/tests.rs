@@ -1,7 +1,7 @@
 //! Tests of the choice of keys.
 
 use super::*;
-use crate::plan::Plan;
+use crate::plan::{Lane, Plan};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -163,7 +163,7 @@ fn a_hot_set_of_everything_or_without_traffic_is_even() {
 }
 
 fn grown(keys: u64, taken: u64) -> Ephemeral {
-    let mut ephemeral = Ephemeral::new(0, 0, 1);
+    let mut ephemeral = Ephemeral::new(0, Lane::ALONE, 0, 1);
     for _ in 0..keys {
         let key = ephemeral.create().unwrap();
         ephemeral.created(key, true);

@@ -10,6 +10,9 @@ use crate::trace::Trace;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// A longer lease would let traffic go on for longer than anybody waits.
+const LEASE_MS_MAX: u64 = 5000;
+
 pub(super) fn parse(json: &str, trace: Option<&[u8]>) -> Result<Plan, PlanError> {
     let problems = Problems::default();
     let document: Value = match serde_json::from_str(json) {
@@ -37,7 +40,7 @@ pub(super) fn parse(json: &str, trace: Option<&[u8]>) -> Result<Plan, PlanError>
 }
 
 fn read_plan(root: &mut Object<'_>) -> Plan {
-    root.whole("version", 2..=2);
+    root.whole("version", 3..=3);
     let shards = root.whole("shards", 1..=256) as u16;
     let plan = Plan {
         run: root.whole("run", 0..=u64::MAX),
@@ -65,7 +68,7 @@ fn read_plan(root: &mut Object<'_>) -> Plan {
         slow: root.object_or_null("slow").map(pace::slow),
         timeouts: pace::timeouts(root.object("timeouts")),
         limits: pace::limits(root.object("limits")),
-        lease_ms: root.whole_or_null("lease_ms", 1..=3_600_000),
+        lease_ms: root.whole_or_null("lease_ms", 1..=LEASE_MS_MAX),
         verify: root.flag("verify"),
         record_operations: root.flag("record_operations"),
         late_ms: root.number("late_ms", 0.0..=3_600_000.0),

@@ -12,6 +12,9 @@ const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 /// More per second than one instance could ever send.
 const RATE_MAX: f64 = 1e8;
 
+/// Places of a wheel.
+const WHEEL_MAX: u64 = 65_536;
+
 const SECONDS: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Included(SECONDS_MAX));
 const RATE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Included(RATE_MAX));
 const POSITIVE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Unbounded);
@@ -26,7 +29,7 @@ pub(super) fn arrivals(mut object: Object<'_>) -> ArrivalSpec {
         return ArrivalSpec::Open {
             profile: Vec::new(),
             process: Process::Even,
-            share: Share { index: 0, count: 1 },
+            share: Share::WHOLE,
         };
     };
     let arrivals = match mode {
@@ -146,15 +149,17 @@ enum Shape {
 
 fn share(mut object: Object<'_>) -> Share {
     let share = Share {
-        index: object.whole("index", 0..=65_535),
-        count: object.whole("count", 1..=65_536),
+        first: object.whole("first", 0..=WHEEL_MAX - 1),
+        width: object.whole("width", 1..=WHEEL_MAX),
+        wheel: object.whole("wheel", 1..=WHEEL_MAX),
     };
     object.refuse_unknown();
-    if share.index >= share.count {
+    let end = share.first + share.width;
+    if end > share.wheel {
         object.problem(
-            "index",
-            format!("{} is not below count {}", share.index, share.count),
-            "count shares from 0",
+            "width",
+            format!("goes beyond the wheel ({end} > {})", share.wheel),
+            "keep first + width within wheel",
         );
     }
     share

@@ -96,6 +96,7 @@ pub(super) fn s3(mut object: Object<'_>) -> S3 {
         object.text_or_null("access_key"),
         object.text_or_null("secret_key"),
     );
+    let session_token = object.text_or_null("session_token");
     let payload = object.word(
         "payload",
         &[
@@ -152,10 +153,18 @@ pub(super) fn s3(mut object: Object<'_>) -> S3 {
             "give the target's region, such as \"us-east-1\"",
         );
     }
+    if session_token.is_some() && keys.0.is_none() {
+        object.problem(
+            "session_token",
+            "is given without the keys that it belongs to",
+            "give access_key and secret_key, too, or null",
+        );
+    }
     let credentials = match keys {
         (Some(access_key), Some(secret_key)) => Some(Credentials {
             access_key,
             secret_key,
+            session_token,
         }),
         (None, None) => None,
         _ => {

@@ -4,16 +4,16 @@ use serde_json::{json, Value};
 
 pub(super) fn good() -> Value {
     json!({
-        "version": 2, "run": u64::MAX, "seed": 7, "epoch": 1, "shards": 2, "pin": null,
+        "version": 3, "run": u64::MAX, "seed": 7, "epoch": 1, "shards": 2, "pin": null,
         "endpoints": [{"name": "vip", "url": "https://127.64.0.1:8443", "ca_pem": "-----\nx\n", "server_name": null, "address": null}],
-        "s3": {"bucket": "bench", "prefix": "maul/r1/", "region": "us-east-1", "access_key": "AK", "secret_key": "hush",
+        "s3": {"bucket": "bench", "prefix": "maul/r1/", "region": "us-east-1", "access_key": "AK", "secret_key": "hush", "session_token": null,
                "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
         "keyspace": {"objects": 1000, "choice": {"kind": "zipf", "exponent": 0.99}, "region": "base", "start": 0,
-                     "ephemeral_start": 0, "delete_from": "ephemeral", "fixed_key": null},
+                     "ephemeral_start": 0, "ephemeral_lane": {"index": 0, "count": 1}, "delete_from": "ephemeral", "fixed_key": null},
         "sizes": {"kind": "fixed", "bytes": 4096},
         "mix": [{"op": "get", "weight": 65}, {"op": "put", "weight": 20.0}, {"op": "delete", "weight": 15.0}],
         "multipart": null, "list": {"max_keys": 100, "delimiter": null, "pages": 1},
-        "arrivals": {"mode": "open", "share": {"index": 0, "count": 1}, "process": "even", "profile": [
+        "arrivals": {"mode": "open", "share": {"first": 0, "width": 1, "wheel": 1}, "process": "even", "profile": [
             {"kind": "constant", "rate": 100.0, "seconds": 10.0},
             {"kind": "ramp", "from": 0, "to": 500.0, "seconds": 5.0}]},
         "tenant": 0, "range_bytes": 1000, "multi_delete_keys": 10, "retention_s": 60, "slowest": 0,
@@ -181,7 +181,7 @@ fn reports_every_problem_at_once() {
 #[test]
 fn each_rule_holds_alone() {
     let cases = [
-        ("/version", json!(3), "$.version"),
+        ("/version", json!(2), "$.version"),
         ("/run", json!(-1), "$.run"),
         ("/seed", json!(1.5), "$.seed"),
         ("/epoch", json!(0), "$.epoch"),
@@ -243,9 +243,21 @@ fn each_rule_holds_alone() {
         ("/list/max_keys", json!(1001), "$.list.max_keys"),
         (
             "/arrivals/share",
-            json!({"index": 1, "count": 1}),
-            "$.arrivals.share.index",
+            json!({"first": 1, "width": 1, "wheel": 1}),
+            "$.arrivals.share.width",
         ),
+        (
+            "/arrivals/share/wheel",
+            json!(65_537),
+            "$.arrivals.share.wheel",
+        ),
+        ("/arrivals/share/width", json!(0), "$.arrivals.share.width"),
+        (
+            "/keyspace/ephemeral_lane/index",
+            json!(1),
+            "$.keyspace.ephemeral_lane.index",
+        ),
+        ("/s3/session_token", json!("a\r\nb"), "$.s3.session_token"),
         ("/arrivals/profile", json!([]), "$.arrivals.profile"),
         (
             "/arrivals/profile/0/rate",
@@ -262,6 +274,7 @@ fn each_rule_holds_alone() {
         ("/timeouts/request_ms", json!(0), "$.timeouts.request_ms"),
         ("/limits/requests", json!(null), "$.limits.requests"),
         ("/lease_ms", json!(0), "$.lease_ms"),
+        ("/lease_ms", json!(5001), "$.lease_ms"),
         ("/verify", json!(1), "$.verify"),
     ];
     for (pointer, value, path) in cases {
@@ -272,6 +285,21 @@ fn each_rule_holds_alone() {
         );
         assert!(found.len() <= 2, "{pointer} = {value}: {found:?}");
     }
+}
+
+#[test]
+fn a_session_token_belongs_to_keys_and_is_never_shown() {
+    let token = ("/s3/session_token", json!("t0ken"));
+    let plan = with(std::slice::from_ref(&token)).unwrap();
+    assert!(!format!("{plan:?}").contains("t0ken"));
+    let credentials = plan.s3.credentials.unwrap();
+    assert_eq!(credentials.session_token.as_deref(), Some("t0ken"));
+    let keyless = [
+        token,
+        ("/s3/access_key", json!(null)),
+        ("/s3/secret_key", json!(null)),
+    ];
+    assert_eq!(paths(&keyless), ["$.s3.session_token"]);
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! What is asked for: keys, sizes, operations.
 
 use super::read::Object;
-use super::{DeleteFrom, KeyChoice, Keyspace, Listing, MixEntry, Multipart, SizeSpec};
+use super::{DeleteFrom, KeyChoice, Keyspace, Lane, Listing, MixEntry, Multipart, SizeSpec};
 use crate::operation::{Op, Region, INDEX_END};
 use std::ops::Bound;
 
 /// The largest object that one PUT may carry (S3), bytes.
 pub(crate) const PUT_BYTES_MAX: u64 = 5 << 30;
+
+/// Engines side by side.
+const LANES_MAX: u64 = 65_536;
 
 pub(super) fn keyspace(mut object: Object<'_>) -> Keyspace {
     let regions: Vec<_> = [
@@ -22,6 +25,7 @@ pub(super) fn keyspace(mut object: Object<'_>) -> Keyspace {
         region: object.word("region", &regions),
         start: object.whole("start", 0..=INDEX_END - 1),
         ephemeral_start: object.whole("ephemeral_start", 0..=INDEX_END - 1),
+        ephemeral_lane: lane(object.object("ephemeral_lane")),
         delete_from: object.word(
             "delete_from",
             &[
@@ -51,6 +55,22 @@ pub(super) fn keyspace(mut object: Object<'_>) -> Keyspace {
         );
     }
     keyspace
+}
+
+fn lane(mut object: Object<'_>) -> Lane {
+    let lane = Lane {
+        index: object.whole("index", 0..=LANES_MAX - 1),
+        count: object.whole("count", 1..=LANES_MAX),
+    };
+    object.refuse_unknown();
+    if lane.index >= lane.count {
+        object.problem(
+            "index",
+            format!("{} is not below count {}", lane.index, lane.count),
+            "count lanes from 0",
+        );
+    }
+    lane
 }
 
 fn key_choice(mut object: Object<'_>) -> KeyChoice {

@@ -28,6 +28,11 @@ impl Curve {
         self.area
     }
 
+    /// N(t) for a t in [0, seconds].
+    pub fn arrivals_in(&self, seconds: f64) -> f64 {
+        count(&self.segment, seconds).clamp(0.0, self.area)
+    }
+
     /// The t at which N(t) reaches `arrivals`, in [0, seconds].
     pub fn seconds_until(&self, arrivals: f64) -> f64 {
         let arrivals = arrivals.clamp(0.0, self.area);

@@ -4,7 +4,7 @@ use super::*;
 use crate::plan::Wave;
 use proptest::prelude::*;
 
-const ALONE: Share = Share { index: 0, count: 1 };
+const ALONE: Share = Share::WHOLE;
 
 fn constant(rate: f64, seconds: f64) -> Segment {
     Segment {
@@ -181,19 +181,6 @@ fn a_wave_shares_a_profile_with_others() {
     );
 }
 
-#[test]
-fn shares_are_interleaved() {
-    let arrivals = Arrivals::new(&[constant(12.0, 1.0)]);
-    let numbers = |index, shard| -> Vec<u64> {
-        arrivals
-            .stripe(Share { index, count: 3 }, shard, 2)
-            .map(|arrival| arrival.number)
-            .collect()
-    };
-    assert_eq!((numbers(0, 0), numbers(0, 1)), (vec![0, 6], vec![3, 9]));
-    assert_eq!((numbers(2, 0), numbers(2, 1)), (vec![2, 8], vec![5, 11]));
-}
-
 fn profiles() -> impl Strategy<Value = Vec<Segment>> {
     let rate = prop_oneof![Just(0.0), 0.01..2000.0f64];
     let straight = (rate.clone(), rate, 0.001..3.0f64).prop_map(|(from, to, seconds)| Segment {
@@ -249,24 +236,7 @@ proptest! {
         // a nanosecond at 4000 per second, and rounding
         prop_assert!((sum - number as f64).abs() < 1e-4, "{} {}", sum, number);
     }
-
-    #[test]
-    fn stripes_partition_the_arrivals(profile in profiles(), count in 1u64..5, shards in 1u64..5) {
-        let arrivals = Arrivals::new(&profile);
-        let mut seen = Vec::new();
-        for index in 0..count {
-            for shard in 0..shards {
-                let stripe = arrivals.stripe(Share { index, count }, shard, shards);
-                let expected = stripe.remaining();
-                let before = seen.len();
-                seen.extend(stripe.map(|arrival| (arrival.number, arrival.due_ns)));
-                prop_assert_eq!((seen.len() - before) as u64, expected);
-            }
-        }
-        seen.sort_unstable();
-        let whole: Vec<_> = all(&profile).into_iter().enumerate().map(|(i, due)| (i as u64, due)).collect();
-        prop_assert_eq!(seen, whole);
-    }
 }
 
 mod scattered;
+mod shares;

@@ -42,15 +42,15 @@ impl Remembers {
         .iter()
         .any(has);
         let writes = [Op::Put, Op::PresignedPut].iter().any(has);
-        let share = match &plan.arrivals {
-            ArrivalSpec::Open { share, .. } | ArrivalSpec::Trace { share, .. } => share.count,
-            ArrivalSpec::Closed { .. } => 1,
+        let whole = match &plan.arrivals {
+            ArrivalSpec::Open { share, .. } | ArrivalSpec::Trace { share, .. } => share.is_whole(),
+            ArrivalSpec::Closed { .. } => true,
         };
         Self {
             writes: writes || picks,
             reads: picks,
             ephemeral: has(&Op::DeleteVersion),
-            sole_writer: plan.shards == 1 && share == 1,
+            sole_writer: plan.shards == 1 && whole && plan.keyspace.ephemeral_lane.count == 1,
         }
     }
 }
@@ -257,7 +257,9 @@ impl Shard {
             return;
         }
         let objects = self.plan.multipart.map_or(1, |multipart| multipart.objects);
-        let index = (self.seat.index + self.seat.count * self.uploads_begun) % objects;
+        let lane = self.plan.keyspace.ephemeral_lane;
+        let turn = self.seat.index + self.seat.count * self.uploads_begun;
+        let index = (lane.index + lane.count * turn) % objects;
         self.uploads_begun += 1;
         flight.key = Key::new(Region::Multipart, index);
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use crate::clock::NS_PER_S;
 use crate::plan::{ArrivalSpec, Plan, Process};
 use crate::schedule::{Arrival, Arrivals, Poisson, Stripe};
+use crate::shard::thinning::Part;
+use crate::shard::{Beginning, Seat};
 use crate::trace::{Row, Trace, Traced};
 use closed::Closed;
 
@@ -38,6 +40,17 @@ enum Source {
     Trace(Traced),
 }
 
+impl Source {
+    /// Leaves out what is due before this time, nanoseconds after the start.
+    fn skip_before(&mut self, due_ns: u64) {
+        match self {
+            Self::Even(stripe) => stripe.skip_before(due_ns),
+            Self::Poisson(poisson) => poisson.skip_before(due_ns),
+            Self::Trace(traced) => traced.skip_before(due_ns),
+        }
+    }
+}
+
 impl Iterator for Source {
     type Item = Arrival;
 
@@ -51,9 +64,13 @@ impl Iterator for Source {
 }
 
 impl Feed {
-    /// For shard `shard` of `shards`; the run begins at `start_ns`. At most `in_flight` operations run at once here.
-    pub fn new(plan: &Plan, shard: u64, shards: u64, in_flight: u64, start_ns: u64) -> Self {
-        let open = |source: Source, length_ns, trace| {
+    /// For the shard of this seat. At most `in_flight` operations run at once here.
+    pub fn new(plan: &Plan, seat: Seat, in_flight: u64, beginning: Beginning) -> Self {
+        let (shard, shards, start_ns) = (seat.index, seat.count, beginning.zero_ns);
+        let open = |mut source: Source, length_ns, trace| {
+            if beginning.from_ns > start_ns {
+                source.skip_before(beginning.from_ns - start_ns);
+            }
             Self::Open(Box::new(Open {
                 source: source.peekable(),
                 start_ns,
@@ -88,9 +105,13 @@ impl Feed {
                     Some(trace.clone()),
                 )
             }
-            ArrivalSpec::Closed { .. } => {
-                Self::Closed(Closed::new(plan, shard, shards, in_flight, start_ns))
-            }
+            ArrivalSpec::Closed { .. } => Self::Closed(Closed::new(
+                plan,
+                seat,
+                in_flight,
+                start_ns,
+                beginning.from_ns,
+            )),
         }
     }
 
@@ -106,6 +127,18 @@ impl Feed {
             }
             Self::Closed(closed) => closed.due(now_ns),
         }
+    }
+
+    /// Only that part of it is to be sent from now on. Of arrivals by the clock, the caller leaves out the others.
+    pub fn throttle(&mut self, part: Part, now_ns: u64) {
+        if let Self::Closed(closed) = self {
+            closed.throttle(part, now_ns);
+        }
+    }
+
+    /// Its arrivals come whatever becomes of those before.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
     }
 
     /// What an arrival asks for, when a trace says it.

@@ -82,7 +82,7 @@ fn a_trace_and_its_plan_belong_together() {
     let rows = packed(&[row(0, Op::Get, Key(1))]);
     let text = |result: Result<Plan, crate::plan::PlanError>| result.unwrap_err().to_string();
     assert!(text(Plan::parse_with_trace(&plan.to_string(), Some(&rows))).contains("is not trace"));
-    let share = serde_json::json!({"index": 0, "count": 1});
+    let share = serde_json::json!({"first": 0, "width": 1, "wheel": 1});
     plan["arrivals"] = serde_json::json!({"mode": "trace", "seconds": 1.0, "share": share});
     assert!(text(Plan::parse(&plan.to_string())).contains("no trace came"));
     let read = Plan::parse_with_trace(&plan.to_string(), Some(&rows)).unwrap();
@@ -105,12 +105,15 @@ proptest! {
         let mut seen = Vec::new();
         for index in 0..count {
             for shard in 0..shards {
-                let stripe = Traced::new(trace.clone(), Share { index, count }, shard, shards);
+                let stripe = Traced::new(trace.clone(), Share { first: index, width: 1, wheel: count }, shard, shards);
                 let dues: Vec<_> = stripe.map(|arrival| (arrival.number, arrival.due_ns)).collect();
                 prop_assert!(dues.windows(2).all(|pair| pair[0].1 <= pair[1].1));
                 seen.extend(dues);
             }
         }
+        let mut late = Traced::new(trace.clone(), Share::WHOLE, 0, 1);
+        late.skip_before(times[times.len() / 2]);
+        prop_assert!(late.eq(Traced::new(trace, Share::WHOLE, 0, 1).filter(|one| one.due_ns >= times[times.len() / 2])));
         seen.sort_unstable();
         let whole: Vec<_> = times.into_iter().enumerate().map(|(i, time)| (i as u64, time)).collect();
         prop_assert_eq!(seen, whole);

@@ -115,12 +115,16 @@ impl Encoder {
             sigv4::encode_path(key.as_bytes(), &mut fixed_path);
         }
         let signer = plan.s3.credentials.as_ref().map(|credentials| {
-            Signer::new(
+            let signer = Signer::new(
                 &credentials.access_key,
                 &credentials.secret_key,
                 &plan.s3.region,
                 "s3",
-            )
+            );
+            match &credentials.session_token {
+                Some(token) => signer.with_session_token(token),
+                None => signer,
+            }
         });
         Self {
             signer,
@@ -444,11 +448,11 @@ mod tests {
     fn plan(signed: bool) -> Plan {
         let credentials = if signed { "\"secret\"" } else { "null" };
         Plan::parse(&format!(
-            r#"{{"version": 2,"run":7,"seed":1,"epoch":1,"shards":1,"pin":null,
+            r#"{{"version": 3,"run":7,"seed":1,"epoch":1,"shards":1,"pin":null,
             "endpoints":[{{"name":"a","url":"http://127.0.0.1:8333","ca_pem":null,"server_name":null, "address": null}}],
             "s3":{{"bucket":"bucket","prefix":"maul/r/","region":"us-east-1","access_key":{credentials},
-                   "secret_key":{credentials},"payload":"unsigned", "addressing": "path", "checksum": null, "encryption": null}},
-            "keyspace":{{"objects":10,"choice":{{"kind":"uniform"}},"region":"base","start":0,"ephemeral_start":0,
+                   "secret_key":{credentials},"session_token":null,"payload":"unsigned", "addressing": "path", "checksum": null, "encryption": null}},
+            "keyspace":{{"objects":10,"choice":{{"kind":"uniform"}},"region":"base","start":0,"ephemeral_start":0,"ephemeral_lane":{{"index":0,"count":1}},
                          "delete_from":"ephemeral","fixed_key":null}},
             "sizes":{{"kind":"fixed","bytes":4096}},"mix":[{{"op":"get","weight":1.0}}],"multipart":null,
             "list":{{"max_keys":100, "delimiter": null, "pages": 1}},"arrivals":{{"mode":"closed","concurrency":1,"seconds":1.0,"requests":1, "think": null}},

@@ -17,7 +17,7 @@ const MS: u64 = 1_000_000;
 fn arrivals_follow_the_profile_exactly() {
     let server = Server::answering(OK);
     let profile = json!([{"kind": "constant", "rate": 200.0, "seconds": 0.5}, {"kind": "ramp", "from": 200.0, "to": 600.0, "seconds": 0.5}]);
-    let arrivals = json!({"mode": "open", "process": "even", "profile": profile, "share": {"index": 0, "count": 1}});
+    let arrivals = json!({"mode": "open", "process": "even", "profile": profile, "share": {"first": 0, "width": 1, "wheel": 1}});
     let ended = run(&plan(&server.url(), "put", 1).with("/arrivals", arrivals));
     assert_eq!(ended.status.stop_reason, "completed");
     assert_eq!(ended.records.len(), 300);
@@ -195,7 +195,7 @@ fn shards_and_shares_split_the_arrivals_without_talk() {
     let server = Server::answering(OK);
     for index in 0..2 {
         let arrivals = json!({"mode": "open", "process": "even", "profile": [{"kind": "constant", "rate": 400.0, "seconds": 0.25}],
-                              "share": {"index": index, "count": 2}});
+                              "share": {"first": index, "width": 1, "wheel": 2}});
         let plan = plan(&server.url(), "put", 1)
             .with("/arrivals", arrivals)
             .with("/shards", json!(2));
@@ -289,7 +289,7 @@ fn more_shards_than_places_lose_no_work() {
 fn waves_and_poisson_processes_reach_the_target() {
     let server = Server::answering(OK);
     let profile = json!([{"kind": "sine", "rate": 400.0, "amplitude": 400.0, "period_s": 0.5, "seconds": 1.0}]);
-    let arrivals = |process: &str| json!({"mode": "open", "process": process, "profile": profile, "share": {"index": 0, "count": 1}});
+    let arrivals = |process: &str| json!({"mode": "open", "process": process, "profile": profile, "share": {"first": 0, "width": 1, "wheel": 1}});
     let due_ns = |process| -> Vec<u64> {
         let plan = plan(&server.url(), "put", 1)
             .with("/arrivals", arrivals(process))

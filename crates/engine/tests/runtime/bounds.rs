@@ -140,7 +140,7 @@ fn without_renewal_of_the_lease_traffic_stops() {
             .to_string(),
     )
     .unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     let begun = Instant::now();
     let ended = finish(&engine);
     assert!(
@@ -161,10 +161,10 @@ fn a_renewed_lease_lasts() {
             .to_string(),
     )
     .unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     for _ in 0..16 {
         assert!(!engine.join(Duration::from_millis(50)));
-        engine.renew();
+        engine.renew(None).unwrap();
     }
     assert_eq!(engine.status().phase, Phase::Running);
     engine.stop("enough");
@@ -173,7 +173,7 @@ fn a_renewed_lease_lasts() {
 
 fn order_while_in_flight(plan: &Value, order: impl Fn(&Engine)) -> (Ended, Duration) {
     let engine = Engine::new(&plan.to_string()).unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     while engine.status().counters.get(Counter::InFlight) < 4 {
         assert!(
             !engine.join(Duration::from_millis(5)),
@@ -237,12 +237,43 @@ fn before_anything_was_sent_a_stopped_write_has_failed() {
 fn an_engine_runs_once_and_refuses_nonsense() {
     let engine = Engine::new(&plan("http://127.0.0.1:1", "get", 1).to_string()).unwrap();
     assert_eq!(engine.status().phase, Phase::Ready);
-    engine.start().unwrap();
-    assert!(matches!(engine.start(), Err(EngineError::State(_))));
+    engine.start(None).unwrap();
+    assert!(matches!(engine.start(None), Err(EngineError::State(_))));
     finish(&engine);
     assert!(matches!(Engine::new("{}"), Err(EngineError::Plan(_))));
     let bad = plan("http://no-such-host.invalid:1", "get", 1);
     assert!(
         matches!(Engine::new(&bad.to_string()), Err(EngineError::Plan(text)) if text.contains("cannot resolve"))
     );
+}
+
+#[test]
+fn a_lease_is_never_longer_than_the_plans_and_never_revived() {
+    let (server, _) = counting();
+    let plan = endless(&server.url()).with("/lease_ms", json!(200));
+    let engine = Engine::new(&plan.to_string()).unwrap();
+    engine.start(None).unwrap();
+    engine.renew(Some(3600.0)).unwrap();
+    engine.renew(Some(0.001)).unwrap(); // shortens nothing
+    assert!(!engine.join(Duration::from_millis(100)));
+    for wrong in [-1.0, f64::NAN] {
+        assert!(matches!(
+            engine.renew(Some(wrong)),
+            Err(EngineError::State(_))
+        ));
+    }
+    std::thread::sleep(Duration::from_millis(150));
+    engine.renew(None).unwrap();
+    assert_eq!(finish(&engine).status.stop_reason, "lease");
+}
+
+#[test]
+fn only_the_loopback_interface_does_without_a_lease() {
+    let plan = endless("http://127.0.0.1:1").with("/lease_ms", json!(null));
+    assert!(Engine::new(&plan.to_string()).is_ok());
+    let elsewhere = plan.with("/endpoints/0/url", json!("http://192.0.2.1:80"));
+    let refused = Engine::new(&elsewhere.to_string()).unwrap_err();
+    assert!(refused.to_string().contains("$.lease_ms"), "{refused}");
+    let leased = elsewhere.with("/lease_ms", json!(5000));
+    assert!(Engine::new(&leased.to_string()).is_ok());
 }

@@ -14,7 +14,7 @@ use crate::server::Server;
 
 fn exhibits_of(plan: &Value) -> Vec<Exhibit> {
     let engine = Engine::new(&plan.to_string()).unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     finish(&engine);
     let exhibits = engine.take_exhibits();
     assert!(engine.take_exhibits().is_empty(), "each comes once");

@@ -18,4 +18,5 @@ mod requests;
 mod round_trips;
 mod server;
 mod slow;
+mod starts;
 mod tls;

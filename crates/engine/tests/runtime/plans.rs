@@ -14,12 +14,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One operation at a time, `requests` of them, over one region of ten objects of 4096 bytes.
 pub fn plan(url: &str, op: &str, requests: u64) -> Value {
     json!({
-        "version": 2, "run": 77, "seed": 5, "epoch": 1, "shards": 1, "pin": null,
+        "version": 3, "run": 77, "seed": 5, "epoch": 1, "shards": 1, "pin": null,
         "endpoints": [{"name": "one", "url": url, "ca_pem": null, "server_name": null, "address": null}],
         "s3": {"bucket": "bucket", "prefix": "maul/run/", "region": "us-east-1",
-               "access_key": "AKID", "secret_key": "secret", "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
+               "access_key": "AKID", "secret_key": "secret", "session_token": null, "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
         "keyspace": {"objects": 10, "choice": {"kind": "sequential"}, "region": "base", "start": 0,
-                     "ephemeral_start": 0, "delete_from": if op == "delete" { "base" } else { "ephemeral" }, "fixed_key": null},
+                     "ephemeral_start": 0, "ephemeral_lane": {"index": 0, "count": 1}, "delete_from": if op == "delete" { "base" } else { "ephemeral" }, "fixed_key": null},
         "sizes": {"kind": "fixed", "bytes": 4096},
         "mix": [{"op": op, "weight": 1.0}],
         "multipart": if op.contains("multipart") || op == "get_part" { json!({"parts": 3, "part_bytes": 8192, "objects": 4, "parallel": 1}) } else { Value::Null },
@@ -37,7 +37,7 @@ pub fn plan(url: &str, op: &str, requests: u64) -> Value {
 /// Arrivals at a constant rate instead.
 pub fn open_loop(rate: f64, seconds: f64) -> Value {
     json!({"mode": "open", "process": "even", "profile": [{"kind": "constant", "rate": rate, "seconds": seconds}],
-           "share": {"index": 0, "count": 1}})
+           "share": {"first": 0, "width": 1, "wheel": 1}})
 }
 
 /// Changes values by JSON pointer.
@@ -168,7 +168,7 @@ impl Ended {
 /// Runs a plan to its end and checks its account.
 pub fn run(plan: &Value) -> Ended {
     let engine = Engine::new(&plan.to_string()).unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     finish(&engine)
 }
 

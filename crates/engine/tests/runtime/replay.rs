@@ -37,7 +37,7 @@ fn traced(url: &str, share: Value) -> Value {
 
 fn replay(plan: &Value, rows: &[Row]) -> Ended {
     let engine = Engine::with_trace(&plan.to_string(), Some(&packed(rows))).unwrap();
-    engine.start().unwrap();
+    engine.start(None).unwrap();
     finish(&engine)
 }
 
@@ -69,7 +69,7 @@ fn a_trace_arrives_at_its_times_with_its_keys_and_sizes() {
             (due_ns, op, Key::new(region, i * 1000), 100 + i)
         })
         .collect();
-    let share = json!({"index": 0, "count": 1});
+    let share = json!({"first": 0, "width": 1, "wheel": 1});
     let ended = replay(&traced(&server.url(), share), &rows);
     assert_eq!(
         (ended.only(), ended.status.stop_reason.as_str()),
@@ -114,7 +114,7 @@ fn shares_replay_a_trace_together() {
     let rows: Vec<Row> = (0..90).map(|i| (i * MS, Op::Put, Key(i), 10)).collect();
     let mut keys = Vec::new();
     for index in 0..2 {
-        let share = json!({"index": index, "count": 2});
+        let share = json!({"first": index, "width": 1, "wheel": 2});
         let ended = replay(&traced(&server.url(), share), &rows);
         assert_eq!(ended.records.len(), 45);
         keys.extend(ended.records.iter().map(|record| record.key));
@@ -133,7 +133,7 @@ fn what_a_trace_wrote_is_read_and_deleted_by_it() {
         .collect();
     rows.extend((0..40).map(|i| ((200 + i) * MS, Op::Get, key(i), 0)));
     rows.extend((0..39).map(|i| ((400 + i) * MS, Op::Delete, key(i), 0)));
-    let share = json!({"index": 0, "count": 1});
+    let share = json!({"first": 0, "width": 1, "wheel": 1});
     let ended = replay(&traced(&server.url(), share), &rows);
     assert_eq!(
         ended.only(),

@@ -22,11 +22,11 @@ fn certificate() -> (Certificate, String) {
 
 fn plan(server: &NullServer, ca_pem: Option<&str>, op: &str, size: u64) -> Value {
     json!({
-        "version": 2, "run": RUN, "seed": 5, "epoch": 1, "shards": 2, "pin": null,
+        "version": 3, "run": RUN, "seed": 5, "epoch": 1, "shards": 2, "pin": null,
         "endpoints": [{"name": "null", "url": server.url(), "ca_pem": ca_pem, "server_name": null, "address": null}],
         "s3": {"bucket": format!("null-{size}"), "prefix": "maul/run/", "region": "us-east-1",
-               "access_key": "AKID", "secret_key": "secret", "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
-        "keyspace": {"objects": 20, "choice": {"kind": "sequential"}, "region": "base", "start": 0, "ephemeral_start": 0,
+               "access_key": "AKID", "secret_key": "secret", "session_token": null, "payload": "unsigned", "addressing": "path", "checksum": null, "encryption": null},
+        "keyspace": {"objects": 20, "choice": {"kind": "sequential"}, "region": "base", "start": 0, "ephemeral_start": 0, "ephemeral_lane": {"index": 0, "count": 1},
                      "delete_from": if op == "delete" { "base" } else { "ephemeral" }, "fixed_key": null},
         "sizes": {"kind": "fixed", "bytes": size},
         "mix": [{"op": op, "weight": 1.0}],
@@ -63,7 +63,7 @@ fn every_operation_of_the_engine_is_ok_on_http_and_https() {
             ("multipart", 4096),
         ] {
             let engine = Engine::new(&plan(server, ca_pem, op, size).to_string()).unwrap();
-            engine.start().unwrap();
+            engine.start(None).unwrap();
             assert!(engine.join(Duration::from_secs(20)));
             let status = engine.status();
             let ok = status.counters.get(Counter::Ok);

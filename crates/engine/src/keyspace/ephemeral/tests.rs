@@ -10,7 +10,7 @@ fn indexes(keys: impl IntoIterator<Item = Option<Key>>) -> Vec<Option<u64>> {
 
 #[test]
 fn creates_its_stripe() {
-    let mut keys = Ephemeral::new(1000, 1, 3);
+    let mut keys = Ephemeral::new(1000, Lane::ALONE, 1, 3);
     assert_eq!(
         indexes([keys.create(), keys.create()]),
         [Some(1001), Some(1004)]
@@ -19,8 +19,24 @@ fn creates_its_stripe() {
 }
 
 #[test]
+fn lanes_never_make_the_same_key_however_many_shards_they_have() {
+    let mut made = BTreeSet::new();
+    for (index, shards) in [(0, 1), (1, 3), (2, 2)] {
+        let lane = Lane { index, count: 3 };
+        for shard in 0..shards {
+            let mut keys = Ephemeral::new(10, lane, shard, shards);
+            for _ in 0..50 {
+                let index = keys.create().unwrap().index();
+                assert!((10..keys.next_index()).contains(&index));
+                assert!(made.insert(index), "{index}");
+            }
+        }
+    }
+}
+
+#[test]
 fn only_acknowledged_keys_are_deleted_oldest_first() {
-    let mut keys = Ephemeral::new(0, 0, 1);
+    let mut keys = Ephemeral::new(0, Lane::ALONE, 0, 1);
     let created: Vec<_> = (0..4).map(|_| keys.create().unwrap()).collect();
     assert_eq!(keys.take_oldest(), None);
     keys.created(created[2], true);
@@ -42,7 +58,7 @@ fn only_acknowledged_keys_are_deleted_oldest_first() {
 
 #[test]
 fn strange_keys_are_ignored() {
-    let mut keys = Ephemeral::new(10, 0, 2);
+    let mut keys = Ephemeral::new(10, Lane::ALONE, 0, 2);
     let key = keys.create().unwrap();
     for strange in [
         Key(0),
@@ -60,7 +76,7 @@ fn strange_keys_are_ignored() {
 
 #[test]
 fn memory_is_bounded_and_a_full_window_frees_itself() {
-    let mut keys = Ephemeral::new(0, 0, 1);
+    let mut keys = Ephemeral::new(0, Lane::ALONE, 0, 1);
     let stuck = keys.create().unwrap();
     let mut last = stuck;
     while let Some(key) = keys.create() {
@@ -83,15 +99,17 @@ fn memory_is_bounded_and_a_full_window_frees_itself() {
 
 #[test]
 fn ends_with_the_key_space() {
-    let mut keys = Ephemeral::new(INDEX_END - 1, 0, 1);
+    let mut keys = Ephemeral::new(INDEX_END - 1, Lane::ALONE, 0, 1);
     assert!(keys.create().is_some());
     assert!(keys.create().is_none());
-    assert!(Ephemeral::new(u64::MAX, 1, u64::MAX).create().is_none());
+    assert!(Ephemeral::new(u64::MAX, Lane::ALONE, 1, u64::MAX)
+        .create()
+        .is_none());
 }
 
 #[test]
 fn goes_round_the_window_many_times() {
-    let mut keys = Ephemeral::new(0, 0, 1);
+    let mut keys = Ephemeral::new(0, Lane::ALONE, 0, 1);
     let mut expected = 0;
     for round in 0..3 * WINDOW {
         let key = keys.create().unwrap();
@@ -105,7 +123,7 @@ fn goes_round_the_window_many_times() {
 
 #[test]
 fn a_key_that_is_read_is_not_deleted_and_one_that_is_deleted_is_not_read() {
-    let mut keys = Ephemeral::new(0, 0, 1);
+    let mut keys = Ephemeral::new(0, Lane::ALONE, 0, 1);
     let made: Vec<_> = (0..3).map(|_| keys.create().unwrap()).collect();
     assert!(!keys.begin_read(made[0]), "not acknowledged yet");
     made.iter().for_each(|key| keys.created(*key, true));
@@ -126,7 +144,7 @@ fn a_key_that_is_read_is_not_deleted_and_one_that_is_deleted_is_not_read() {
 
 #[test]
 fn makes_room_only_when_full_and_never_under_a_reader() {
-    let mut keys = Ephemeral::with_window(0, 0, 1, 64);
+    let mut keys = Ephemeral::with_window(0, Lane::ALONE, 0, 1, 64);
     for _ in 0..64 {
         keys.make_room();
         let key = keys.create().unwrap();
@@ -148,7 +166,7 @@ fn makes_room_only_when_full_and_never_under_a_reader() {
 
 #[test]
 fn any_living_key_is_as_likely_as_another() {
-    let mut keys = Ephemeral::with_window(0, 0, 1, 64);
+    let mut keys = Ephemeral::with_window(0, Lane::ALONE, 0, 1, 64);
     for number in 0..100 {
         let key = keys.create().unwrap();
         keys.created(key, number % 2 == 0);
@@ -205,7 +223,7 @@ proptest! {
     #[test]
     fn agrees_with_sets(window in prop::sample::select(vec![64u64, 128]),
                         steps in prop::collection::vec((0u8..9, any::<prop::sample::Index>()), 0..600)) {
-        let mut keys = Ephemeral::with_window(5, 1, 2, window);
+        let mut keys = Ephemeral::with_window(5, Lane::ALONE, 1, 2, window);
         let mut model = Model::default();
         for (what, which) in steps {
             match what {

@@ -132,9 +132,13 @@ fn is_pure_in_the_seed_and_apart_by_stripe() {
     let arrivals = Arrivals::new(&profile);
     let mut numbers = std::collections::HashSet::new();
     let mut dues = std::collections::HashSet::new();
-    for index in 0..3 {
+    for first in 0..3 {
         for shard in 0..2 {
-            let share = Share { index, count: 3 };
+            let share = Share {
+                first,
+                width: 1,
+                wheel: 3,
+            };
             let stripe: Vec<_> = arrivals.poisson(9, share, shard, 2).collect();
             assert!(stripe
                 .windows(2)
@@ -144,6 +148,36 @@ fn is_pure_in_the_seed_and_apart_by_stripe() {
             assert!((100..240).contains(&stripe.len()), "{}", stripe.len());
         }
     }
+}
+
+#[test]
+fn unequal_shares_send_their_parts_and_late_ones_the_rest() {
+    let profile = [constant(100.0, 50.0), constant(300.0, 50.0)];
+    let arrivals = Arrivals::new(&profile);
+    let share = Share {
+        first: 1,
+        width: 3,
+        wheel: 10,
+    };
+    let sent = |skip_ns| -> f64 {
+        let all = (0..64).map(|seed| {
+            let mut stripe = arrivals.poisson(seed, share, 0, 2);
+            stripe.skip_before(skip_ns);
+            stripe.inspect(|one| assert!(one.due_ns >= skip_ns)).count()
+        });
+        all.sum::<usize>() as f64 / 64.0
+    };
+    // of 20 000 arrivals 3/10 to the share, half of these to the shard; five standard deviations of a mean of 64
+    for (skip_ns, expected) in [
+        (0, 3000.0),
+        (50_000_000_000, 2250.0),
+        (99_000_000_000, 45.0),
+    ] {
+        let mean = sent(skip_ns);
+        let noise: f64 = 5.0 * (expected / 64.0f64).sqrt();
+        assert!((mean - expected).abs() < noise, "{skip_ns}: {mean}");
+    }
+    assert_eq!(sent(100_000_000_000), 0.0);
 }
 
 #[test]

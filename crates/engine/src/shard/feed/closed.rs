@@ -1,4 +1,6 @@
 //! The closed loop: a number of places, each with one operation after the other, and a pause for thought between them.
+//! While it is throttled, fewer of the places are open; who is ready meanwhile is not kept waiting on the books: an
+//! operation is due when its place is ready and open.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,6 +9,8 @@ use crate::clock::{NS_PER_MS, NS_PER_S};
 use crate::limits::part;
 use crate::plan::{ArrivalSpec, Plan, Think};
 use crate::rng::{self, Purpose};
+use crate::shard::thinning::Part;
+use crate::shard::Seat;
 
 /// Longest pause after connections that failed.
 const PAUSE_NS_MAX: u64 = NS_PER_S;
@@ -19,6 +23,12 @@ pub struct Closed {
     /// The number of the next operation that a place gets.
     number: u64,
     stride: u64,
+    places: u64,
+    /// How many operations may be under way at once.
+    open: u64,
+    under_way: u64,
+    /// Since when fewer are under way than may be.
+    open_since_ns: u64,
     /// How many more get a place.
     left: u64,
     end_ns: u64,
@@ -29,7 +39,9 @@ pub struct Closed {
 }
 
 impl Closed {
-    pub fn new(plan: &Plan, shard: u64, shards: u64, in_flight: u64, start_ns: u64) -> Self {
+    /// `from_ns`: the first operations begin then; not before `start_ns`, from where the end is reckoned.
+    pub fn new(plan: &Plan, seat: Seat, in_flight: u64, start_ns: u64, from_ns: u64) -> Self {
+        let (shard, shards) = (seat.index, seat.count);
         let ArrivalSpec::Closed {
             concurrency,
             seconds,
@@ -39,11 +51,17 @@ impl Closed {
         else {
             unreachable!("the feed asks for what the plan has")
         };
+        let lane = plan.keyspace.ephemeral_lane;
         let places = part(concurrency, shard, shards).min(in_flight);
         let mut closed = Self {
             ready: BinaryHeap::with_capacity(places as usize),
-            number: shard,
-            stride: shards,
+            // engines side by side do not all ask for the same
+            number: lane.index + lane.count * shard,
+            stride: lane.count * shards,
+            places,
+            open: places,
+            under_way: 0,
+            open_since_ns: 0,
             left: requests.map_or(u64::MAX, |requests| part(requests, shard, shards)),
             end_ns: start_ns.saturating_add((seconds * NS_PER_S as f64) as u64),
             pause_until_ns: 0,
@@ -51,12 +69,21 @@ impl Closed {
             seed: plan.seed,
             think,
         };
-        (0..places).for_each(|_| closed.give_next(start_ns));
+        (0..places).for_each(|_| closed.give_next(from_ns));
         closed
     }
 
+    /// Opens that part of the places, at least one unless it is none of them.
+    pub fn throttle(&mut self, part: Part, now_ns: u64) {
+        let was_full = self.under_way >= self.open;
+        self.open = part.of(self.places).max(u64::from(!part.is_none()));
+        if was_full && self.under_way < self.open {
+            self.open_since_ns = now_ns;
+        }
+    }
+
     pub fn due(&mut self, now_ns: u64) -> Option<(u64, u64)> {
-        if now_ns >= self.end_ns || now_ns < self.pause_until_ns {
+        if now_ns >= self.end_ns || now_ns < self.pause_until_ns || self.under_way >= self.open {
             return None;
         }
         let Reverse((ready_ns, number)) = *self.ready.peek()?;
@@ -64,10 +91,17 @@ impl Closed {
             return None;
         }
         self.ready.pop();
-        Some((number, ready_ns.max(self.pause_until_ns)))
+        self.under_way += 1;
+        Some((
+            number,
+            ready_ns.max(self.pause_until_ns).max(self.open_since_ns),
+        ))
     }
 
     pub fn next_ns(&self) -> u64 {
+        if self.under_way >= self.open {
+            return self.end_ns;
+        }
         let ready_ns = self.ready.peek().map(|Reverse((ready_ns, _))| *ready_ns);
         ready_ns.map_or(self.end_ns, |ready_ns| {
             self.pause_until_ns.max(ready_ns).min(self.end_ns)
@@ -79,6 +113,10 @@ impl Closed {
     }
 
     pub fn freed(&mut self, at_ns: u64, unreachable: bool) {
+        if self.under_way == self.open {
+            self.open_since_ns = at_ns;
+        }
+        self.under_way = self.under_way.saturating_sub(1);
         let thought_ns = self.thinking_ns(self.number);
         self.give_next(at_ns.saturating_add(thought_ns));
         // An open loop keeps its rate; a closed loop would spin on a dead target.
@@ -133,7 +171,64 @@ mod tests {
             requests,
             think,
         };
-        Closed::new(&plan, shard, shards, 1000, 100)
+        let seat = Seat {
+            index: shard,
+            count: shards,
+        };
+        Closed::new(&plan, seat, 1000, 100, 100)
+    }
+
+    #[test]
+    fn a_throttled_loop_has_fewer_places_and_blames_nobody_for_it() {
+        let mut feed = closed(4, None, None);
+        (0..4).for_each(|_| assert!(feed.due(100).is_some()));
+        feed.throttle(Part::new(0.5), 150);
+        feed.freed(200, false);
+        feed.freed(210, false);
+        assert_eq!(feed.due(300), None, "two are under way, and two may be");
+        feed.freed(220, false);
+        assert_eq!(feed.due(300), Some((4, 220)), "due when a place was free");
+        assert_eq!((feed.due(300), feed.next_ns()), (None, feed.end_ns));
+        feed.throttle(Part::new(0.1), 400);
+        feed.freed(500, false);
+        assert_eq!(feed.due(500), None);
+        feed.freed(600, false);
+        assert_eq!(feed.due(700), Some((5, 600)), "one place is left");
+        feed.throttle(Part::new(0.0), 800);
+        feed.freed(900, false);
+        assert_eq!(feed.due(2000), None);
+        feed.throttle(Part::WHOLE, 5000);
+        let due: Vec<_> = (0..5).map(|_| feed.due(5000)).collect();
+        let expected = [6, 7, 8, 9].map(|number| Some((number, 5000)));
+        assert_eq!(due[..4], expected);
+        assert_eq!(due[4], None);
+    }
+
+    #[test]
+    fn lanes_number_their_operations_apart_and_late_ones_begin_late() {
+        let mut plan = Plan::example();
+        plan.arrivals = ArrivalSpec::Closed {
+            concurrency: 1,
+            seconds: 10.0,
+            requests: None,
+            think: None,
+        };
+        plan.keyspace.ephemeral_lane = crate::plan::Lane { index: 2, count: 3 };
+        let seat = Seat { index: 1, count: 2 };
+        let mut feed = Closed::new(&plan, seat, 10, 100, 100);
+        assert_eq!(feed.due(100), None, "the other shard has the only place");
+        plan.arrivals = ArrivalSpec::Closed {
+            concurrency: 2,
+            seconds: 10.0,
+            requests: None,
+            think: None,
+        };
+        let mut feed = Closed::new(&plan, seat, 10, 100, 5000);
+        assert_eq!(feed.due(4999), None);
+        assert_eq!(feed.due(6000), Some((5, 5000)));
+        feed.freed(7000, false);
+        assert_eq!(feed.due(7000), Some((11, 7000)));
+        assert_eq!(feed.end_ns, 100 + 10 * NS_PER_S);
     }
 
     #[test]
