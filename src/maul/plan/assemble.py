@@ -144,7 +144,7 @@ def build(
 
 def _unbuilt(campaign: Campaign) -> Iterator[Problem]:
     """What a campaign can say and this maul cannot do."""
-    for key in ("fleet", "permit"):
+    for key in ("fleet",):
         if getattr(campaign, key) is not None:
             yield Problem((key,), "is not built yet; leave it out")
 

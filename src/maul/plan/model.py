@@ -12,7 +12,7 @@ from maul.plan.fleet_model import FleetPlan
 from maul.plan.search import Goal
 
 # What may differ between two runs of the same plan: who ran it, where this machine keeps its files, what it can do.
-_NOT_HASHED = frozenset({"run_id", "run", "prefix", "ca", "file", "ceiling"})
+_NOT_HASHED = frozenset({"run_id", "run", "prefix", "ca", "file", "ceiling", "permit"})
 
 
 class EndpointPlan(Frozen):
@@ -212,6 +212,15 @@ class CeilingPlan(Frozen):
     calibrated_ns: int
 
 
+class PermitPlan(Frozen):
+    """The permit that the plan is held to; its caps are in the ceilings already."""
+
+    name: str
+    hash: str
+    approved_by: tuple[str, ...]
+    not_after: str
+
+
 class Plan(Frozen):
     """What every generator will send, when, under which ceilings; what is hurt; what is asked."""
 
@@ -249,6 +258,8 @@ class Plan(Frozen):
     """None where this machine is not calibrated."""
     fleet: FleetPlan | None = None
     """None: this process alone makes the load."""
+    permit: PermitPlan | None = None
+    """None: loopback and the lab need none."""
     notes: tuple[str, ...] = ()
     """What the author should know and may have meant."""
 

@@ -5,7 +5,8 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -19,48 +20,92 @@ _HEAD_BYTES_MAX = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 
 
-def fetch(url: str, timeout_s: float, ca: Path | None = None, size_max: int = SIZE_MAX) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a server is reached: trusted by `ca`, at `address` whatever its name may mean by now, verified as
+    `server_name`. None: the system's authorities, what the name leads to, the URL's host."""
+
+    ca: Path | None = None
+    address: str | None = None
+    server_name: str | None = None
+
+
+PLAIN = Way()
+
+
+def fetch(url: str, timeout_s: float, way: Way = PLAIN, size_max: int = SIZE_MAX) -> bytes:
     """The body of a GET answered with 200, whole within `timeout_s` and `size_max`. No proxy, no redirect.
 
     Raises TargetError for everything else, CampaignError for what is no http(s) URL.
     """
-    return _fetch(url, timeout_s, context_for(ca) if url.startswith("https:") else None, size_max)
+    answer = _Request("GET", url, timeout_s, size_max).send(way, _context(url, way))
+    return _body(answer, url, size_max)
 
 
-def fetcher(ca: Path | None = None, size_max: int = SIZE_MAX) -> Callable[[str, float], bytes]:
-    """`fetch` with its certificate authority bound and read once: what probes are given."""
+def fetcher(addresses: Mapping[str, str], ca: Path | None = None) -> Callable[[str, float], bytes]:
+    """`fetch` as probes are given it: each URL only at the address that was checked for it, the authority read once.
+
+    The function raises TargetError for a URL that nobody checked.
+    """
     contexts: list[ssl.SSLContext] = []
 
     def bound(url: str, timeout_s: float) -> bytes:
+        if url not in addresses:
+            raise TargetError("nobody checked whether it may be asked", url, "name it in the site")
         if url.startswith("https:") and not contexts:
             contexts.append(context_for(ca))
-        return _fetch(url, timeout_s, contexts[0] if contexts else None, size_max)
+        answer = _Request("GET", url, timeout_s, SIZE_MAX).send(
+            Way(ca, addresses[url]), contexts[0] if contexts else None
+        )
+        return _body(answer, url, SIZE_MAX)
 
     return bound
 
 
-def _fetch(url: str, timeout_s: float, context: ssl.SSLContext | None, size_max: int) -> bytes:
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise CampaignError(f"{url!r} is not an http(s) URL")
-    deadline = time.monotonic() + timeout_s
-    address = (parts.hostname, parts.port or _PORTS[parts.scheme])
-    # HTTP/1.0: the answer ends with the connection, and is never chunked
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
-    request = f"GET {path or '/'} HTTP/1.0\r\nHost: {parts.netloc}\r\nAccept: */*\r\n\r\n"
+def head(url: str, timeout_s: float, way: Way = PLAIN) -> tuple[int, Mapping[str, str]]:
+    """Status and headers (names in lower case) of a HEAD, whatever the status. Raises as `fetch` does."""
+    answer = _Request("HEAD", url, timeout_s, 0).send(way, _context(url, way))
+    parser = http.client.HTTPResponse(cast("socket.socket", _Answer(answer)), method="HEAD")
     try:
-        with socket.create_connection(address, timeout=timeout_s) as connection:
-            if context is None or parts.scheme == "http":
-                answer = _exchange(connection, request.encode("ascii"), deadline, size_max)
-            else:
+        parser.begin()
+    except (http.client.HTTPException, ValueError) as error:
+        raise TargetError(f"the answer is not HTTP ({type(error).__name__})", url) from None
+    return parser.status, {name.lower(): value for name, value in parser.getheaders()}
+
+
+def _context(url: str, way: Way) -> ssl.SSLContext | None:
+    return context_for(way.ca) if url.startswith("https:") else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    timeout_s: float
+    size_max: int
+
+    def send(self, way: Way, context: ssl.SSLContext | None) -> bytes:
+        """Everything that comes back."""
+        parts = urlsplit(self.url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise CampaignError(f"{self.url!r} is not an http(s) URL")
+        deadline = time.monotonic() + self.timeout_s
+        address = (way.address or parts.hostname, parts.port or _PORTS[parts.scheme])
+        # HTTP/1.0: the answer ends with the connection, and is never chunked
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        request = f"{self.method} {path or '/'} HTTP/1.0\r\nHost: {parts.netloc}\r\nAccept: */*\r\n\r\n".encode("ascii")
+        try:
+            with socket.create_connection(address, timeout=self.timeout_s) as connection:
+                if context is None or parts.scheme == "http":
+                    return _exchange(connection, request, deadline, self.size_max)
                 connection.settimeout(_left(deadline))
-                with context.wrap_socket(connection, server_hostname=parts.hostname) as secured:
-                    answer = _exchange(secured, request.encode("ascii"), deadline, size_max)
-    except TimeoutError:
-        raise TargetError(f"no whole answer within {timeout_s:g} s", url, "Look at the service.") from None
-    except OSError as error:
-        raise TargetError(f"no answer ({error.strerror or error})", url, "Look at the service.") from None
-    return _body(answer, url, size_max)
+                name = way.server_name or parts.hostname
+                with context.wrap_socket(connection, server_hostname=name) as secured:
+                    return _exchange(secured, request, deadline, self.size_max)
+        except TimeoutError:
+            raise TargetError(f"no whole answer within {self.timeout_s:g} s", self.url, "Look at the service.") from None
+        except OSError as error:
+            raise TargetError(f"no answer ({error.strerror or error})", self.url, "Look at the service.") from None
 
 
 def _exchange(connection: socket.socket, request: bytes, deadline: float, size_max: int) -> bytes:
