@@ -46,7 +46,7 @@ def bug(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def fails(error):
-        def planned(*given):
+        def planned(*given, **more):
             raise error
 
         monkeypatch.setattr("maul.cli.plan.planned", planned)

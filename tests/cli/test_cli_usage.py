@@ -18,6 +18,8 @@ VERBS = [
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),
     ("fleet", "down"),
+    ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"), ("permit", "check"),
+    ("permit", "consent"),
 ]  # fmt: skip
 
 
@@ -42,7 +44,11 @@ def test_every_verb_explains_itself(maul, verb):
     assert "Usage: maul" in answer.out
 
 
-@pytest.mark.parametrize("verb", [(), ("lab",), ("campaign",), ("fleet",)], ids=["maul", "lab", "campaign", "fleet"])
+@pytest.mark.parametrize(
+    "verb",
+    [(), ("lab",), ("campaign",), ("fleet",), ("permit",)],
+    ids=["maul", "lab", "campaign", "fleet", "permit"],
+)
 def test_without_a_verb_there_is_help_and_not_a_pass(maul, verb):
     answer = maul(*verb)
     assert answer.code == 3

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -26,13 +27,19 @@ from maul.probes.wiring import Watch, local_probes, remote_probes
 from maul.s3.client import list_keys, make_client
 from maul.s3.credentials import Credentials, load_credentials
 from maul.s3.endpoint import Endpoint, check_endpoint
-from maul.s3.fetch import fetch, fetcher
+from maul.s3.fetch import fetch, fetcher, origin
 from maul.s3.preflight import preflight_bucket, preflight_object, remove_bucket
 from maul.s3.removal import abort_uploads, delete_keys
 from maul.site import Site
 
 pytestmark = pytest.mark.cluster
 PREFIX = "maul/a-test/"
+
+
+def checked(watched: Watch) -> dict[str, str]:
+    """Every server of the lab, at its own address."""
+    urls = [target.url for target in watched.metrics]
+    return {origin(url): urlsplit(url).hostname or "" for url in urls}
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +159,7 @@ def test_all_senses_see_all_services_without_a_gap(
 ) -> None:
     clock = SystemClock()
     watched = watch(place)
-    sampler = Sampler([*local_probes(watched), *remote_probes(watched, fetcher(), clock)], 0.2)
+    sampler = Sampler([*local_probes(watched), *remote_probes(watched, fetcher(checked(watched)), clock)], 0.2)
     assert sampler.step(clock.now_ns()).events == []
     client = make_client(doors[0], credentials)
     for number in range(20):
@@ -184,7 +191,7 @@ def test_a_service_that_dies_is_a_gap_and_one_that_is_back_ends_it(lab: Lab, pla
     name = "volume-r1-1"
     clock = SystemClock()
     watched = watch(place)
-    sampler = Sampler([*local_probes(watched), *remote_probes(watched, fetcher(), clock)], 0.05)
+    sampler = Sampler([*local_probes(watched), *remote_probes(watched, fetcher(checked(watched)), clock)], 0.05)
     told: list[tuple[str, str]] = []
 
     def look_until(gaps: set[str]) -> None:

@@ -6,9 +6,10 @@ import json
 import pytest
 from conduct_stage import SECRET, SITE, T0_NS, FakeS3, Told, everywhere, script
 
-from maul.conduct import conductor
+from maul.conduct import conductor, permission
 from maul.conduct.conductor import Order, beat
 from maul.conduct.recorded import Text
+from maul.conduct.target import Admitted
 from maul.core.clock import FakeClock
 from maul.core.errors import CampaignError, ExitCode, MachineError, PermitError, TargetError, UnhealedError
 from maul.core.operation import Op
@@ -42,7 +43,7 @@ class Place:
         (tmp_path / "site.yaml").write_text(site_yaml(layout))
         self.write_campaign(tmp_path / "site.yaml")
         monkeypatch.setattr(conductor, "_deadman", self.deadman)
-        monkeypatch.setattr(conductor, "permit", lambda endpoints, asked: self.check("permit"))
+        monkeypatch.setattr(conductor, "admit", self.admit)
         monkeypatch.setattr(conductor, "open_target", self.open_target)
         monkeypatch.setattr(conductor, "sensing", self.sensing)
         self.monkeypatch, self.fails = monkeypatch, {}
@@ -65,12 +66,16 @@ class Place:
             self.undone.append(run_id)
         self.check("leaving")
 
+    def admit(self, plan, site, door, clock, on_step):
+        self.check("permit")
+        return Admitted({}, {})
+
     def open_target(self, door, on_step):
         self.check("open")
         return everywhere(self.s3, created=True)
 
     @contextlib.contextmanager
-    def sensing(self, site, writer, clock):
+    def sensing(self, site, writer, clock, fetch):
         yield
         self.check("sensing")
 
@@ -129,7 +134,14 @@ def test_nothing_is_opened_before_it_is_permitted(place):
 
 def test_the_permit_is_asked_for_health_pages_and_metrics_too(place):
     asked = []
-    place.monkeypatch.setattr(conductor, "permit", lambda endpoints, pages: asked.append((endpoints, pages)))
+    real = permission.permit
+
+    def permit(endpoints, pages, allowed):
+        asked.append((endpoints, pages))
+        return real(endpoints, pages, allowed)
+
+    place.monkeypatch.setattr(permission, "permit", permit)
+    place.monkeypatch.setattr(conductor, "admit", permission.admit)
     place.beat()
     ((endpoints, pages),) = asked
     assert [one.name for one in endpoints] == ["vip"]

@@ -91,13 +91,12 @@ def test_an_opened_target_knows_its_bucket_and_its_authorities(reached, monkeypa
     assert said[-1] == "bucket maul-test made: an object was written, read and deleted"
 
 
-def test_health_is_no_where_there_is_no_page_or_no_answer(monkeypatch):
+def test_health_is_no_where_there_is_no_page_or_no_answer():
     def refused(url, timeout_s):
         raise TargetError("no answer", url)
 
-    monkeypatch.setattr("maul.conduct.senses.fetch", refused)
-    assert health_asker(SITE)("volume-r1-1") is False
-    monkeypatch.setattr("maul.conduct.senses.fetch", lambda url, timeout_s: b"")
-    assert health_asker(SITE)("volume-r1-1") is True
+    assert health_asker(SITE, refused)("volume-r1-1") is False
+    assert health_asker(SITE, lambda url, timeout_s: b"")("volume-r1-1") is True
     bare = tuple(one.model_copy(update={"health": None}) for one in SITE.services)
-    assert health_asker(SITE.model_copy(update={"services": bare}))("volume-r1-1") is False
+    place = SITE.model_copy(update={"services": bare})
+    assert health_asker(place, lambda url, timeout_s: b"")("volume-r1-1") is False

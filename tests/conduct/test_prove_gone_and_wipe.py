@@ -215,7 +215,7 @@ def meets(monkeypatch):
     """Wipe finds this target."""
 
     def at(target):
-        monkeypatch.setattr("maul.conduct.wipe.door_of", lambda plan: target.door)
+        monkeypatch.setattr("maul.conduct.wipe.door_of", lambda plan, permission: target.door)
         monkeypatch.setattr("maul.conduct.wipe.open_endpoints", lambda door, on_step: target)
 
     return at

@@ -7,9 +7,21 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from permits import HOUR_NS, NOON_NS, verified
 
 from maul.core.errors import ExitCode, PermitError
-from maul.guard.permit import ResolvedTarget, check_targets
+from maul.guard.permit import (
+    LabNetwork,
+    Permission,
+    ResolvedTarget,
+    Sender,
+    Surroundings,
+    check_senders,
+    check_targets,
+    check_window,
+    expired,
+    strayed,
+)
 
 
 def target(*addresses, name="vip", host="s3.example", port=443):
@@ -54,7 +66,8 @@ def test_the_message_names_every_target_and_says_what_to_do():
     assert caught.value.message == (
         "site prod: not permitted, nothing was sent: vip (s3.example:443) leads to 10.0.0.1, 10.0.0.2, which is not "
         "loopback; s3-1 (s3.example:80) leads to 1.2.3.4, which is not loopback; vip (s3.example:443) leads to no address\n"
-        "  maul hits only loopback (127.0.0.0/8, ::1) for now; run it against the lab (`maul lab up`)"
+        "  maul hits loopback and its own lab (`maul lab up`); anything else needs a signed permit in the campaign "
+        "(`maul permit draft`, docs/concepts/permit.md)"
     )
 
 
@@ -77,3 +90,128 @@ def test_no_address_outside_loopback_ever_passes(address):
         assert not inside
     else:
         assert inside
+
+
+# ---------------------------------------------------------------- with a permit
+
+
+def allowed(**changes):
+    return Permission(permit=verified(**changes))
+
+
+def vip(*addresses, name="vip", host="s3.example", port=443, page=False):
+    return ResolvedTarget(name, host, port, addresses, page)
+
+
+@pytest.mark.parametrize("addresses", [("192.0.2.10",), ("192.0.2.11",), ("192.0.2.10", "192.0.2.11")])
+def test_the_addresses_of_a_permit_pass(addresses):
+    check_targets([vip(*addresses), vip(*addresses, host="S3.Example")], permission=allowed())
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (vip("192.0.2.12"), "allows 192.0.2.10, 192.0.2.11"),
+        (vip("192.0.2.10", "192.0.2.12"), "leads to 192.0.2.12"),
+        (vip("::ffff:192.0.2.10"), "leads to ::ffff:192.0.2.10"),
+        (vip("192.0.2.10%eth0"), "leads to"),
+        (vip("2001:db8::10"), "leads to 2001:db8::10"),
+        (vip("127.0.0.1"), "leads to 127.0.0.1"),
+        (vip(), "leads to no address"),
+        (vip("192.0.2.10", port=80), "is not in permit trial"),
+        (vip("192.0.2.10", host="other.example"), "is not in permit trial"),
+        (vip("192.0.2.10", name="s3-1"), "is not in permit trial"),
+        (vip("192.0.2.20", name="x", host="192.0.2.20", port=9100), "is not in permit trial"),
+        (vip("127.0.0.1", name="lab", host="127.0.0.1"), "is not in permit trial"),
+    ],
+)
+def test_what_a_permit_does_not_name_is_refused_loopback_included(target, says):
+    with pytest.raises(PermitError, match="nothing was sent") as caught:
+        check_targets([vip("192.0.2.10"), target], permission=allowed())
+    assert says in caught.value.message
+
+
+def test_pages_are_read_where_the_permit_says_so_and_never_loaded():
+    page = vip("192.0.2.20", name="node, metrics", host="192.0.2.20", port=9100, page=True)
+    check_targets([page, vip("192.0.2.10", name="vip, health", page=True)], permission=allowed())
+    with pytest.raises(PermitError):
+        check_targets([vip("192.0.2.21", host="192.0.2.21", port=9100, page=True)], permission=allowed())
+
+
+LAB = Permission(Surroundings(LabNetwork("net", ("10.77.0.0/16", "fd77::/16"))))
+
+
+def test_inside_the_lab_its_own_private_addresses_pass():
+    check_targets([target("10.77.1.2"), target("fd77::1"), target("127.0.0.1")], permission=LAB)
+    for outside in ("10.78.0.1", "8.8.8.8", "fd78::1", "::ffff:10.77.1.2"):
+        with pytest.raises(PermitError, match="nor of lab net"):
+            check_targets([target(outside)], permission=LAB)
+
+
+def test_a_lab_that_claims_the_world_is_not_believed():
+    everything = Permission(Surroundings(LabNetwork("net", ("0.0.0.0/0", "::/0"))))
+    check_targets([target("10.1.2.3")], permission=everything)
+    for outside in ("8.8.8.8", "2001:db8::1", "169.254.169.254"):
+        with pytest.raises(PermitError):
+            check_targets([target(outside)], permission=everything)
+
+
+def test_with_a_permit_the_lab_is_no_excuse():
+    with pytest.raises(PermitError):
+        check_targets([target("10.77.1.2")], permission=Permission(LAB.surroundings, verified()))
+
+
+@pytest.mark.parametrize(
+    ("after_ns", "seconds", "says"),
+    [
+        (-1, 1.0, "does not hold before"),
+        (4 * HOUR_NS, 1.0, "expired at"),
+        (4 * HOUR_NS - 10**9, 2.0, "the run takes 2.0 s, and it expires in 1.0 s"),
+        (0, 5 * 3600.0, "the run takes 300 min"),
+    ],
+)
+def test_the_window_must_cover_the_whole_run(after_ns, seconds, says):
+    with pytest.raises(PermitError, match=says):
+        check_window(verified(), NOON_NS + after_ns, seconds)
+
+
+def test_within_the_window_a_run_begins_and_ends():
+    check_window(verified(), NOON_NS, 4 * 3600.0)
+    assert expired(verified(), NOON_NS + 4 * HOUR_NS - 1) is None
+    assert "expired at 2026-11-23T16:00:00Z" in expired(verified(), NOON_NS + 4 * HOUR_NS)
+
+
+@pytest.mark.parametrize(
+    ("sender", "fine"),
+    [
+        (Sender(("load-1",), ("198.51.100.7",)), True),
+        (Sender(("agent", "load-1"), ("198.51.100.7",)), True),
+        (Sender(("load-2",), ("198.51.100.7",)), False),
+        (Sender(("load-1",), ("203.0.113.1",)), False),
+        (Sender(("load-1",), ("198.51.100.7", "203.0.113.1")), False),
+        (Sender(("load-1",), ()), False),
+        (Sender(("load-1",), ("::ffff:198.51.100.7",)), False),
+        (Sender((), ("198.51.100.7",)), False),
+    ],
+)
+def test_only_listed_generators_send(sender, fine):
+    known = Sender(("load-1",), ("198.51.100.1",))
+    if fine:
+        check_senders(verified(), [known, sender])
+    else:
+        with pytest.raises(PermitError, match="not in its list"):
+            check_senders(verified(), [known, sender])
+
+
+def test_a_name_or_a_range_alone_is_enough():
+    by_name = verified(generators=[{"name": "load-1", "owner": "a"}])
+    check_senders(by_name, [Sender(("load-1",), ())])
+    by_range = verified(generators=[{"addresses": ["198.51.100.7", "2001:db8:0:1::/64"], "owner": "a"}])
+    check_senders(by_range, [Sender(("any",), ("198.51.100.7",)), Sender((), ("2001:db8:0:1::5",))])
+    with pytest.raises(PermitError):
+        check_senders(by_range, [Sender(("any",), ("198.51.100.8",))])
+
+
+def test_a_name_that_strays_is_told():
+    assert strayed(verified(), [vip("192.0.2.10")]) is None
+    assert "203.0.113.1" in strayed(verified(), [vip("192.0.2.10", "203.0.113.1")])

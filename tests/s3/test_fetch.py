@@ -18,14 +18,14 @@ def test_a_body() -> None:
         server.answer = lambda method, path: (200, {}, f"{method} {path}".encode())
         assert fetch(f"{server.url}/metrics?a=1;csv", 5.0) == b"GET /metrics?a=1;csv"
         assert fetch(server.url, 5.0) == b"GET /"
-        assert fetcher()(f"{server.url}/x", 5.0) == b"GET /x"
+        assert fetcher({server.url: "127.0.0.1"})(f"{server.url}/x", 5.0) == b"GET /x"
 
 
 def test_over_tls(tmp_path: Path) -> None:
     ca = trustme.CA()
     with s3(ca.issue_cert("127.0.0.1")) as server:
         server.answer = lambda method, path: (200, {}, b"ok")
-        assert fetcher(pem(ca, tmp_path / "ca.pem"))(server.url, 5.0) == b"ok"
+        assert fetcher({server.url: "127.0.0.1"}, pem(ca, tmp_path / "ca.pem"))(server.url, 5.0) == b"ok"
         with pytest.raises(TargetError, match="no answer"):
             fetch(server.url, 5.0)
 

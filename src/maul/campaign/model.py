@@ -39,7 +39,8 @@ class Campaign(Part):
     fleet: Fleet | None = None
     """Spread the load over many machines; None: this process alone makes it."""
     permit: str | None = Field(default=None, min_length=1, max_length=4096)
-    """A signed permit (`maul permit`), relative to this file; loopback and maul's own lab need none."""
+    """A signed permit (`maul permit`), relative to this file. Loopback and maul's own lab need none; a campaign that
+    names one is held to it there, too."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=100)
     """In order; names are unique."""
     faults: tuple[Fault, ...] = Field(default=(), max_length=100)
@@ -70,6 +71,13 @@ class Campaign(Part):
         if self.site == LAB:
             return None
         return self._source.beside(self.site) if self._source else self.site
+
+    @property
+    def permit_path(self) -> str | None:
+        """The path of the permit as seen from the working directory; None when none is named."""
+        if self.permit is None:
+            return None
+        return self._source.beside(self.permit) if self._source else self.permit
 
     def where(self, *path: str | int) -> str:
         """`file:line:column` of a key, by its path in YAML keys, for messages.

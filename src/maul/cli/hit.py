@@ -25,7 +25,7 @@ _HOW = "How requests are made"
 
 def hit(
     url: Annotated[
-        str, typer.Argument(help="http(s)://host:port, /bucket may follow. Loopback only, until permits exist.")
+        str, typer.Argument(help="http(s)://host:port, /bucket may follow. Loopback or maul's own lab only.")
     ],
     op: Annotated[OpName, typer.Option("--op", help="The operation.")] = "get",
     rate: Annotated[

@@ -10,6 +10,7 @@ from maul.campaign.model_search import AxisName
 from maul.cli import screen
 from maul.cli.live import Screen
 from maul.cli.report import drawn_or_told
+from maul.cli.trust import TRUST_HELP
 from maul.conduct.conductor import Order
 from maul.conduct.conductor import beat as conduct
 from maul.core.errors import CampaignError
@@ -41,6 +42,7 @@ def limit(
     site: Annotated[Path | None, typer.Option("--site", help="The site instead of the campaign's own.")] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Where runs are kept.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of words.")] = False,
+    trust: Annotated[Path | None, typer.Option("--trust", help=TRUST_HELP)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the verdict.")] = False,
 ) -> int:
     """Search the highest rate that still meets the campaign's objectives: an interval, proven by a soak below it.
@@ -49,7 +51,7 @@ def limit(
     """
     wish = _wish(axis, from_rate, to_rate, quick=quick)
     progress = Screen(screen.ERR, quiet=quiet)
-    outcome = conduct(Order(campaign=campaign, site=site, runs_root=runs, limit=wish), progress)
+    outcome = conduct(Order(campaign=campaign, site=site, runs_root=runs, limit=wish, trust=trust), progress)
     page = drawn_or_told(outcome.record, outcome.summary)
     if as_json:
         screen.say(outcome.summary.model_dump_json(indent=2))

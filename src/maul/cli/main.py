@@ -8,7 +8,23 @@ from typing import Annotated
 import typer
 
 from maul import __version__
-from maul.cli import agent, beat, calibrate, campaign, compare, fleet, heal, hit, lab, limit, plan, report, screen, wipe
+from maul.cli import (
+    agent,
+    beat,
+    calibrate,
+    campaign,
+    compare,
+    fleet,
+    heal,
+    hit,
+    lab,
+    limit,
+    permit,
+    plan,
+    report,
+    screen,
+    wipe,
+)
 from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
@@ -33,6 +49,7 @@ app.command("agent")(agent.agent)
 app.add_typer(lab.app, name="lab")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(campaign.app, name="campaign")
+app.add_typer(permit.app, name="permit")
 
 _TYPER_INTERRUPTED = 130
 """What Typer makes of a KeyboardInterrupt; no exit code of ours."""

@@ -16,6 +16,7 @@ from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
 from maul.conduct.judge import judge
 from maul.conduct.limit import search_limit
+from maul.conduct.permission import PermissionWatch, admit, check_plan, held, permission_of, senders_of
 from maul.conduct.phases import run_passes, run_phase
 from maul.conduct.prepare import door_of, place_on_paper, planned_on
 from maul.conduct.progress import Progress
@@ -25,12 +26,13 @@ from maul.conduct.replay import read_traces
 from maul.conduct.senses import health_asker, sensing
 from maul.conduct.stage import GeneratorMaker, Stage
 from maul.conduct.stop import StopSwitch
-from maul.conduct.target import OpenTarget, asked_of, open_target, permit, take_back_buckets
+from maul.conduct.target import OpenTarget, open_target, take_back_buckets
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import ExitCode, InternalError, MaulError
 from maul.core.event import Edge, EventKind
 from maul.core.ids import new_run_id
 from maul.core.summary import Ending, Summary
+from maul.guard.permit_text import to_text
 from maul.hosts.deadman import DeadMan
 from maul.hosts.journal import UndoJournal
 from maul.hosts.local import LocalHost
@@ -38,7 +40,9 @@ from maul.hosts.places import journal_directory
 from maul.lab import cluster
 from maul.load import RustGenerator
 from maul.plan import LimitWish, PhasePlan, Plan, explain, to_json
+from maul.probes.contract import Fetch
 from maul.record import RunReader, RunWriter, write_summary
+from maul.s3.fetch import fetcher
 from maul.site import Site
 from maul.site import load as load_site
 
@@ -63,6 +67,8 @@ class Order:
     runs_root: Path = Path("runs")
     limit: LimitWish | None = None
     """Search the limit instead of running the campaign's phases."""
+    trust: Path | None = None
+    """Whose signatures under permits count; None: the file in maul's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +94,10 @@ def beat(
     campaign = campaigns.load(order.campaign)
     run_id = new_run_id(clock.now_ns())
     # mistakes, before anything is started
+    permission = permission_of(campaign, order.trust)
     traces = read_traces(campaign, order.runs_root)
-    planned_on(campaign, place_on_paper(campaign, order.site), run_id, order.limit, traces)
+    on_paper = planned_on(campaign, place_on_paper(campaign, order.site), run_id, order.limit, traces)
+    check_plan(held(on_paper, permission.permit), permission, clock.now_ns())
     stage: Stage | None = None
     with contextlib.closing(progress), StopSwitch() as stop:
         try:
@@ -98,8 +106,10 @@ def beat(
                 _place(campaign, order.site, run_id, deadman, progress) as place,
             ):
                 plan = planned_on(campaign, place.site, run_id, order.limit, traces)
-                door = door_of(plan)
-                permit(door.endpoints, asked_of(place.site))
+                plan = held(plan, permission.permit)
+                door = door_of(plan, permission)
+                admitted = admit(plan, place.site, door, clock, progress.step)
+                fetch = fetcher(admitted.pages)
                 target = open_target(door, progress.step)
                 stop.run_began()
                 with _record(order.runs_root, campaign, plan, place, target) as writer:
@@ -113,12 +123,12 @@ def beat(
                         progress=progress,
                         host=LocalHost(),
                         journal=deadman.journal,
-                        answers=health_asker(place.site),
+                        answers=health_asker(place.site, fetch),
                         make_generator=make_generator,
                         began_ns=clock.now_ns(),
                         traces=traces,
                     )
-                    _perform(stage, stays=place.logs is None)
+                    _perform(stage, fetch, stays=place.logs is None)
         except MaulError as error:
             if stage is None:
                 raise
@@ -178,6 +188,9 @@ def _record(
             writer.write_text(Text.CAMPAIGN, campaign.text)
             writer.write_text(Text.SITE, place.text)
             writer.write_text(Text.PLAN, to_json(plan))
+            if target.door.permission.permit is not None:
+                permit = target.door.permission.permit.permit
+                writer.write_text(Text.PERMIT, to_text(permit, as_json=True))
         except MaulError:
             take_back_buckets(target)
             raise
@@ -196,14 +209,14 @@ class _End:
     exit_code: int
 
 
-def _perform(stage: Stage, *, stays: bool) -> None:
+def _perform(stage: Stage, fetch: Fetch, *, stays: bool) -> None:
     """The phases, with the senses on. Errors of ours, the machine or the target end the run, not the record."""
-    stage.note(EventKind.RUN, Edge.BEGAN, stage.plan.run_id, details={"cores": stage.plan.cores, "pid": os.getpid()})
+    stage.note(EventKind.RUN, Edge.BEGAN, stage.plan.run_id, details=_beginning(stage))
     for line in explain(stage.plan):
         stage.note(EventKind.RUN, Edge.INSTANT, "plan", line)
     end, tidied = _End(Ending.FAILED, "a bug in maul ended the run", ExitCode.UNKNOWN), False
     try:
-        with sensing(stage.site, stage.writer, stage.clock):
+        with PermissionWatch(stage), sensing(stage.site, stage.writer, stage.clock, fetch):
             for phase in stage.plan.phases:
                 if stage.stopped:
                     break
@@ -220,6 +233,19 @@ def _perform(stage: Stage, *, stays: bool) -> None:
         stage.note(EventKind.RUN, Edge.ENDED, stage.plan.run_id, end.says, details)
         if stage.writer.failed is not None:
             _say_last(stage, end)
+
+
+def _beginning(stage: Stage) -> dict[str, Any]:
+    """What a run begins with: who sends what, and who allowed it."""
+    plan, permit = stage.plan, stage.target.door.permission.permit
+    return {
+        "cores": plan.cores,
+        "pid": os.getpid(),
+        "plan": plan.hash,
+        "target": plan.target,
+        "permit": permit.hash if permit is not None else None,
+        "generators": ["/".join(one.names) for one in senders_of(plan, stage.site, ())],
+    }
 
 
 def _tidied_after_search(stage: Stage) -> bool:

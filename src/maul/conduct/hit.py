@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maul.conduct.drive import Drive, Driven, Driver
+from maul.conduct.permission import surroundings
 from maul.conduct.progress import Progress
 from maul.conduct.stage import GeneratorMaker
 from maul.conduct.stop import StopSwitch
@@ -19,6 +20,7 @@ from maul.core.histogram import Histogram, LatencyKind, LatencyRow
 from maul.core.ids import new_run_id
 from maul.core.operation import Outcome
 from maul.core.summary import Percentiles
+from maul.guard.permit import Permission
 from maul.insight import percentiles
 from maul.load import RustGenerator
 from maul.plan import EnginePlan, Hit, HitPlan, with_secrets
@@ -183,7 +185,8 @@ def _opened(plan: HitPlan, request: Hit, credentials: Credentials | None, progre
         Path(plan.endpoint.ca) if plan.endpoint.ca else None,
         plan.endpoint.server_name,
     )
-    door = Door([endpoint], request.region, [Account(plan.bucket, plan.prefix, credentials)])
+    account = Account(plan.bucket, plan.prefix, credentials)
+    door = Door([endpoint], request.region, [account], Permission(surroundings()))
     if request.key is not None:
         return open_endpoints(door, progress.step)
     return open_target(door, progress.step)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from maul import __version__
 from maul import campaign as campaigns
+from maul.conduct.permission import held, permit_of
 from maul.conduct.replay import read_traces
 from maul.conduct.target import Account, Door
 from maul.core.clock import SystemClock
 from maul.core.errors import InternalError
 from maul.core.ids import new_run_id
 from maul.faults.catalogue import FAULTS
+from maul.guard.permit import Permission
 from maul.hosts.machine import this_machine
 from maul.hosts.places import state_directory
 from maul.lab.sketch import sketch_site
@@ -28,11 +30,14 @@ from maul.site import Site
 from maul.site import load as load_site
 
 
-def planned(campaign: Path | None, site: Path | None, limit: LimitWish | None = None) -> Plan:
+def planned(
+    campaign: Path | None, site: Path | None, limit: LimitWish | None = None, trust: Path | None = None
+) -> Plan:
     """The plan of a campaign, for looking at: no lab is started, nothing is sent."""
     read = campaigns.load(campaign)
     traces = read_traces(read, RUNS_ROOT)
-    return planned_on(read, place_on_paper(read, site), new_run_id(SystemClock().now_ns()), limit, traces)
+    plan = planned_on(read, place_on_paper(read, site), new_run_id(SystemClock().now_ns()), limit, traces)
+    return held(plan, permit_of(read, trust))
 
 
 def place_on_paper(campaign: "campaigns.Campaign", site: Path | None) -> Site:
@@ -62,9 +67,10 @@ def planned_on(
     )
 
 
-def door_of(plan: Plan) -> Door:
+def door_of(plan: Plan, permission: Permission) -> Door:
     """The plan's endpoints and its tenants' credentials, read now."""
     return Door(
+        permission=permission,
         endpoints=[
             Endpoint(one.name, one.url, Path(one.ca) if one.ca else None, one.server_name) for one in plan.endpoints
         ],

@@ -16,6 +16,7 @@ class Text(StrEnum):
     CAMPAIGN = "campaign.yaml"
     SITE = "site.yaml"
     PLAN = "plan.json"
+    PERMIT = "permit.json"
     LISTINGS = "listings.json"
     LAST_WORDS = "last-words.json"
 

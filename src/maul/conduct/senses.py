@@ -7,11 +7,10 @@ from pathlib import Path
 from maul.core.clock import Clock
 from maul.core.errors import MaulError
 from maul.core.event import Edge, Event, EventKind
-from maul.probes.contract import MetricsTarget, ProcessTarget
+from maul.probes.contract import Fetch, MetricsTarget, ProcessTarget
 from maul.probes.sampler import Reading, Sampler, SamplerThread
 from maul.probes.wiring import Watch, local_probes, remote_probes
 from maul.record import RunWriter
-from maul.s3.fetch import fetch
 from maul.site import Site
 
 HEALTH_TIMEOUT_S = 1.0
@@ -19,8 +18,8 @@ REMOTE_EVERY_S = 2.0
 
 
 @contextlib.contextmanager
-def sensing(site: Site, writer: RunWriter, clock: Clock) -> Iterator[None]:
-    """Sample while the block runs: this machine every second, the services every two."""
+def sensing(site: Site, writer: RunWriter, clock: Clock, fetch: Fetch) -> Iterator[None]:
+    """Sample while the block runs: this machine every second, the services every two, by `fetch`."""
 
     def sink(reading: Reading) -> None:
         writer.samples(reading.samples)
@@ -48,7 +47,7 @@ def sensing(site: Site, writer: RunWriter, clock: Clock) -> Iterator[None]:
                 writer.events([Event(clock.now_ns(), EventKind.GAP, Edge.BEGAN, "sampling", says)])
 
 
-def health_asker(site: Site) -> Callable[[str], bool]:
+def health_asker(site: Site, fetch: Fetch) -> Callable[[str], bool]:
     """A function that asks one service's health page once, and never raises. A service without one never answers."""
 
     def answers(name: str) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from maul.core.errors import CampaignError, MaulError
-from maul.guard.permit import ResolvedTarget, check_targets
+from maul.guard.permit import LOOPBACK_ONLY, Permission, ResolvedTarget, check_targets
 from maul.s3.client import make_client
 from maul.s3.credentials import Credentials
 from maul.s3.endpoint import Endpoint, check_endpoint, resolve
+from maul.s3.fetch import origin
 from maul.s3.preflight import (
     NOTHING_SPECIAL,
     BucketFacts,
@@ -52,6 +53,8 @@ class Door:
     endpoints: Sequence[Endpoint]
     region: str
     accounts: Sequence[Account]
+    permission: Permission = LOOPBACK_ONLY
+    """What is asked before every connection of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +80,31 @@ class OpenTarget:
         return bucket in self.buckets and self.buckets[bucket].created
 
 
-def permit(endpoints: Sequence[Endpoint], asked: Mapping[str, str] = NOTHING_ASKED) -> dict[str, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Addresses that were checked: connect to these, and do not resolve again.
+
+    `endpoints`: by the endpoint's name; `pages`: one for each server that is only asked, by `s3.fetch.origin`.
+    """
+
+    endpoints: Mapping[str, tuple[str, ...]]
+    pages: Mapping[str, str]
+
+
+def permit(
+    endpoints: Sequence[Endpoint], asked: Mapping[str, str] = NOTHING_ASKED, permission: Permission = LOOPBACK_ONLY
+) -> Admitted:
     """Resolve every URL and ask the guard. Nothing is sent to the target. PermitError (exit 4), TargetError.
 
-    Gives the addresses that were checked, by the endpoint's name: connect to these, and do not resolve again.
     `asked`: what is not loaded but only asked, health pages and metrics, by name.
     """
-    urls = [(endpoint.name, endpoint.url) for endpoint in endpoints]
-    targets = [_resolved(name, url) for name, url in [*urls, *asked.items()]]
-    check_targets(targets)
-    return {target.name: target.addresses for target in targets[: len(urls)]}
+    loaded = [resolved(endpoint.name, endpoint.url) for endpoint in endpoints]
+    pages = {url: resolved(name, url, page=True) for name, url in asked.items()}
+    check_targets([*loaded, *pages.values()], permission=permission)
+    return Admitted(
+        {target.name: target.addresses for target in loaded},
+        {origin(url): target.addresses[0] for url, target in pages.items()},
+    )
 
 
 def asked_of(site: Site) -> dict[str, str]:
@@ -101,7 +119,7 @@ def asked_of(site: Site) -> dict[str, str]:
 
 def open_endpoints(door: Door, on_step: Callable[[str], None]) -> OpenTarget:
     """Permit, connection, certificate; the bucket is not looked at."""
-    permitted = permit(door.endpoints)
+    permitted = permit(door.endpoints, permission=door.permission).endpoints
     for endpoint in door.endpoints:
         facts = check_endpoint(endpoint, permitted[endpoint.name])
         secured = f", {facts.tls_version} {facts.cipher}" if facts.tls_version else ""
@@ -143,10 +161,12 @@ def take_back_buckets(target: OpenTarget) -> None:
                 remove_bucket(target.client(target.door.endpoints[0].name, tenant), account.bucket)
 
 
-def _resolved(name: str, url: str) -> ResolvedTarget:
+def resolved(name: str, url: str, *, page: bool = False) -> ResolvedTarget:
+    """A URL and where it leads now. Raises as `s3.endpoint.resolve`."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return ResolvedTarget(name, parts.hostname or "", port, resolve(f"{parts.scheme}://{parts.netloc}"))
+    addresses = resolve(f"{parts.scheme}://{parts.netloc}")
+    return ResolvedTarget(name, parts.hostname or "", port, addresses, page)
 
 
 def _pem(path: Path) -> str:

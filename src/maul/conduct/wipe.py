@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from maul.conduct.permission import admit_wipe, read_permit, surroundings
 from maul.conduct.prepare import door_of
-from maul.conduct.recorded import plan_of
+from maul.conduct.recorded import Text, plan_of
 from maul.conduct.removal import Sweeper, ledger_names
 from maul.conduct.target import open_endpoints
+from maul.core.clock import SystemClock
 from maul.core.errors import CampaignError, MaulError
+from maul.guard.permit import Permission
 from maul.record import RunReader
 from maul.s3.errors import code_of
 
@@ -22,12 +26,20 @@ class Wiped:
     says: str
 
 
-def wipe(run: RunReader, on_step: Callable[[str], None]) -> Wiped:
-    """Delete what the run's ledger knows and the target still lists. Raises MaulError."""
+def wipe(
+    run: RunReader, on_step: Callable[[str], None], permit: Path | None = None, trust: Path | None = None
+) -> Wiped:
+    """Delete what the run's ledger knows and the target still lists. Raises MaulError.
+
+    A run that had a permit needs one to be wiped, too: its own, or `permit` where that has expired.
+    """
     if run.running:
         raise CampaignError("this run is still going", str(run.path), "wait for its end, or end it with Ctrl-C")
     plan = plan_of(run)
-    door = door_of(plan)
+    path = permit or (run.path / Text.PERMIT if run.has(Text.PERMIT) else None)
+    permission = Permission(surroundings(), read_permit(path, trust) if path is not None else None)
+    door = door_of(plan, permission)
+    admit_wipe(plan, door, SystemClock(), on_step)
     target = open_endpoints(door, on_step)
     endpoints = [endpoint.name for endpoint in door.endpoints]
     found = left = strangers = 0

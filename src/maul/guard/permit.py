@@ -11,7 +11,8 @@ from maul.guard.verified import VerifiedPermit
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _PRIVATE = tuple(
-    ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fd00::/8")
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fd00::/8")
 )
 _CURE = (
     "maul hits loopback and its own lab (`maul lab up`); anything else needs a signed permit in the campaign "
@@ -66,9 +67,7 @@ class Permission:
 LOOPBACK_ONLY = Permission()
 
 
-def check_targets(
-    targets: Sequence[ResolvedTarget], site: str = "", permission: Permission = LOOPBACK_ONLY
-) -> None:
+def check_targets(targets: Sequence[ResolvedTarget], site: str = "", permission: Permission = LOOPBACK_ONLY) -> None:
     """Nothing when every address of every target may be hit; otherwise PermitError, naming each that may not.
 
     With a permit nothing but what it names is allowed, loopback and the lab included. The caller connects only to the
@@ -81,7 +80,9 @@ def check_targets(
         raise PermitError("there is no target to permit", where, "name at least one endpoint")
     refused = [says for target in targets for says in _refusals(target, permission)]
     if refused:
-        cure = _CURE if permission.permit is None else "correct the site, or have a new permit signed: `maul permit draft`"
+        cure = (
+            _CURE if permission.permit is None else "correct the site, or have a new permit signed: `maul permit draft`"
+        )
         raise PermitError("not permitted, nothing was sent: " + "; ".join(refused), where, cure)
 
 
@@ -157,7 +158,8 @@ def _not_in_permit(target: ResolvedTarget, permit: Permit) -> Iterator[str]:
         return
     outside = [one for one in target.addresses if _parsed(one) is None or one not in allowed]
     if outside:
-        yield f"{_door(target)} leads to {', '.join(outside)}, and permit {permit.name} allows {', '.join(sorted(allowed))}"
+        only = ", ".join(sorted(allowed))
+        yield f"{_door(target)} leads to {', '.join(outside)}, and permit {permit.name} allows {only}"
 
 
 def _may_send(entry: Sending, sender: Sender) -> bool:

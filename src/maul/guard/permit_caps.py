@@ -28,7 +28,9 @@ def hold(plan: Plan, permit: VerifiedPermit) -> Plan:
         shown = problems[:_PROBLEMS_SHOWN_MAX]
         more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
         raise PermitError(
-            "\n".join([f"the plan goes beyond the permit {permit.permit.name}:", *(f"  {one}" for one in shown + more)]),
+            "\n".join(
+                [f"the plan goes beyond the permit {permit.permit.name}:", *(f"  {one}" for one in shown + more)]
+            ),
             cure="plan less, or have a new permit signed: `maul permit draft`",
         )
     caps = {target.name: target.caps for target in permit.permit.targets}
@@ -46,6 +48,13 @@ def hold(plan: Plan, permit: VerifiedPermit) -> Plan:
             ),
         }
     )
+
+
+def check_keys(permit: VerifiedPermit, plan: Plan) -> None:
+    """Nothing when every key and endpoint of the plan is the permit's; otherwise PermitError."""
+    problems = [*_foreign_endpoints(plan, permit.permit), *_foreign_keys(plan, permit.permit)]
+    if problems:
+        raise PermitError(f"permit {permit.permit.name}: {'; '.join(problems)}", cure="have a new permit signed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,8 @@ def _above(where: str, phase: PhasePlan, together: Sequence[PassPlan], caps: Cap
     if requests > caps.requests_per_s * _ROUNDING:
         yield f"{where}: {requests:,.6g} requests/s ({terms}), and the cap is {caps.requests_per_s:,.6g}/s"
     if bits > caps.bits_per_s * _ROUNDING:
-        yield f"{where}: {show_bitrate(bits)} ({terms}, headers included), and the cap is {show_bitrate(caps.bits_per_s)}"
+        cap = show_bitrate(caps.bits_per_s)
+        yield f"{where}: {show_bitrate(bits)} ({terms}, headers included), and the cap is {cap}"
     if opened > caps.connections_per_s * _ROUNDING:
         yield f"{where}: {opened:,.6g} new connections/s, and the cap is {caps.connections_per_s:,.6g}/s"
     if in_flight > caps.in_flight:
@@ -139,18 +149,24 @@ _ROUNDING = 1 + 1e-9
 
 
 def _not_covered(plan: Plan, permit: Permit) -> Iterator[str]:
+    yield from _foreign_endpoints(plan, permit)
+    yield from _foreign_keys(plan, permit)
+    if plan.faults and not permit.faults:
+        yield f"it does not allow faults, and the plan has {len(plan.faults)} ({plan.faults[0].name} …)"
+
+
+def _foreign_endpoints(plan: Plan, permit: Permit) -> Iterator[str]:
     known = {target.name for target in permit.targets}
     for endpoint in plan.endpoints:
         if endpoint.name not in known:
             yield f"endpoint {endpoint.name} is not among its targets ({', '.join(sorted(known))})"
+
+
+def _foreign_keys(plan: Plan, permit: Permit) -> Iterator[str]:
     for tenant in plan.tenants:
-        if not any(
-            one.bucket == tenant.bucket and tenant.prefix.startswith(one.prefix) for one in permit.buckets
-        ):
+        if not any(one.bucket == tenant.bucket and tenant.prefix.startswith(one.prefix) for one in permit.buckets):
             allowed = ", ".join(f"{one.bucket}/{one.prefix}" for one in permit.buckets)
             yield f"keys {tenant.bucket}/{tenant.prefix} are not among its buckets ({allowed})"
-    if plan.faults and not permit.faults:
-        yield f"it does not allow faults, and the plan has {len(plan.faults)} ({plan.faults[0].name} …)"
 
 
 def _links(plan: Plan, permit: Permit) -> Iterator[str]:

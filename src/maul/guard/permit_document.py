@@ -35,14 +35,14 @@ def address(value: str) -> str:
         parsed = ipaddress.ip_address(value)
     except ValueError:
         raise ValueError("expected an IP address such as 10.0.0.1, not a name, a range or a short form") from None
-    if str(parsed) != value:
-        raise ValueError(f"write the address as {parsed}")
     if getattr(parsed, "scope_id", None):
         raise ValueError("an address with a scope (%) means another machine on every machine")
     if getattr(parsed, "ipv4_mapped", None):
         raise ValueError("write a mapped address as the IPv4 address that it is")
     if parsed.is_unspecified or parsed.is_multicast or value == "255.255.255.255":
         raise ValueError("this is no address of one machine")
+    if str(parsed) != value:
+        raise ValueError(f"write the address as {parsed}")
     return value
 
 

@@ -56,7 +56,7 @@ def sign(permit: Permit, private_pem: bytes, name: str, where: str) -> Permit:
 
 
 def verify(permit: Permit, trust: Trust, where: str = "") -> VerifiedPermit:
-    """The permit, once every approver that it names is trusted and has signed exactly this. PermitError, all reasons."""
+    """The permit, once every approver that it names is trusted and has signed this. PermitError, all reasons."""
     problems = list(_problems(permit, trust))
     if problems:
         raise PermitError(

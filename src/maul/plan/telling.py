@@ -49,7 +49,10 @@ def _target(plan: Plan) -> Iterator[Row]:
     yield "target", f"{plan.target}, every key under {plan.prefix}"
     if plan.permit is not None:
         signed = ", ".join(plan.permit.approved_by)
-        yield "permit", f"{plan.permit.name}, until {plan.permit.not_after}, signed by {signed}; {plan.permit.hash[:12]}"
+        yield (
+            "permit",
+            f"{plan.permit.name}, until {plan.permit.not_after}, signed by {signed}; {plan.permit.hash[:12]}",
+        )
     if not plan.tenant_names:
         yield "signed", f"region {plan.region}, {_credentials(plan.tenants[0])}"
     loaded = next((phase.passes for phase in plan.phases if phase.timed), ())

@@ -89,6 +89,22 @@ def resolve(url: str) -> tuple[str, ...]:
     return tuple(addresses)[:_ADDRESSES_MAX]
 
 
+def source_address(address: str, port: int) -> str | None:
+    """The address that this machine would send from to there; None without a route. Sends nothing."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, port))  # of a datagram socket: only the route is looked up
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def machine_name() -> str:
+    """What this machine calls itself."""
+    return socket.gethostname()
+
+
 def check_endpoint(
     endpoint: Endpoint, addresses: tuple[str, ...] | None = None, timeout_s: float = 5.0
 ) -> EndpointFacts:

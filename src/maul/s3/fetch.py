@@ -17,6 +17,7 @@ from maul.s3.tls import context_for
 SIZE_MAX = 4 * 2**20
 _CHUNK_BYTES = 64 * 1024
 _HEAD_BYTES_MAX = 64 * 1024
+_LOOK = "Look at the service."
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -43,23 +44,33 @@ def fetch(url: str, timeout_s: float, way: Way = PLAIN, size_max: int = SIZE_MAX
 
 
 def fetcher(addresses: Mapping[str, str], ca: Path | None = None) -> Callable[[str, float], bytes]:
-    """`fetch` as probes are given it: each URL only at the address that was checked for it, the authority read once.
+    """`fetch` as probes are given it: each server only at the address that was checked for it, by `origin` of its URL;
+    the authority is read once.
 
-    The function raises TargetError for a URL that nobody checked.
+    The function raises TargetError for a server that nobody checked.
     """
     contexts: list[ssl.SSLContext] = []
 
     def bound(url: str, timeout_s: float) -> bytes:
-        if url not in addresses:
+        address = addresses.get(origin(url))
+        if address is None:
             raise TargetError("nobody checked whether it may be asked", url, "name it in the site")
         if url.startswith("https:") and not contexts:
             contexts.append(context_for(ca))
-        answer = _Request("GET", url, timeout_s, SIZE_MAX).send(
-            Way(ca, addresses[url]), contexts[0] if contexts else None
-        )
+        answer = _Request("GET", url, timeout_s, SIZE_MAX).send(Way(ca, address), contexts[0] if contexts else None)
         return _body(answer, url, SIZE_MAX)
 
     return bound
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, as `fetcher` wants them.
+
+    >>> origin("http://10.0.0.1:9100/metrics?x=1")
+    'http://10.0.0.1:9100'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def head(url: str, timeout_s: float, way: Way = PLAIN) -> tuple[int, Mapping[str, str]]:
@@ -103,9 +114,9 @@ class _Request:
                 with context.wrap_socket(connection, server_hostname=name) as secured:
                     return _exchange(secured, request, deadline, self.size_max)
         except TimeoutError:
-            raise TargetError(f"no whole answer within {self.timeout_s:g} s", self.url, "Look at the service.") from None
+            raise TargetError(f"no whole answer within {self.timeout_s:g} s", self.url, _LOOK) from None
         except OSError as error:
-            raise TargetError(f"no answer ({error.strerror or error})", self.url, "Look at the service.") from None
+            raise TargetError(f"no answer ({error.strerror or error})", self.url, _LOOK) from None
 
 
 def _exchange(connection: socket.socket, request: bytes, deadline: float, size_max: int) -> bytes:
