@@ -10,6 +10,7 @@ from maul.conduct.senses import health_asker
 from maul.conduct.target import Account, Door, asked_of, open_target, permit
 from maul.core.errors import PermitError, TargetError
 from maul.s3.endpoint import Endpoint, EndpointFacts
+from maul.site.model_network import CounterSource, Link, Network
 
 OUTSIDE = "192.0.2.1"
 
@@ -50,6 +51,21 @@ def test_pages_that_are_only_asked_need_a_permit_too():
     pages = asked_of(SITE)
     assert len(pages) == 2 * len(SITE.services)
     permit([], pages)
+
+
+def test_what_counts_for_the_network_is_asked_at_checked_addresses_too():
+    links = (Link.model_validate({"between": ["s11:eth0", "tor:p1"], "capacity": "1Gbit/s"}),)
+
+    def counted(url):
+        network = Network(links=links, counters=CounterSource.model_validate({"kind": "node-exporter", "url": url}))
+        return asked_of(SITE.model_copy(update={"services": (), "network": network}))
+
+    assert counted("http://{node}:9100/metrics") == {
+        "counters of s11": "http://s11:9100/metrics",
+        "counters of tor": "http://tor:9100/metrics",
+    }
+    with pytest.raises(PermitError, match="counters of the network"):
+        permit([], counted(f"http://{OUTSIDE}:9090"))
 
 
 def test_a_site_may_leave_pages_out():

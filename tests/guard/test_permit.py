@@ -3,6 +3,8 @@
 # ruff: noqa: E501 (messages stand here whole, as a person reads them)
 
 import ipaddress
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,17 +13,16 @@ from permits import HOUR_NS, NOON_NS, verified
 
 from maul.core.errors import ExitCode, PermitError
 from maul.guard.permit import (
-    LabNetwork,
     Permission,
     ResolvedTarget,
     Sender,
-    Surroundings,
     check_senders,
     check_targets,
     check_window,
     expired,
     strayed,
 )
+from maul.hosts.own_place import OwnPlace, Route
 
 
 def target(*addresses, name="vip", host="s3.example", port=443):
@@ -138,27 +139,26 @@ def test_pages_are_read_where_the_permit_says_so_and_never_loaded():
         check_targets([vip("192.0.2.21", host="192.0.2.21", port=9100, page=True)], permission=allowed())
 
 
-LAB = Permission(Surroundings(LabNetwork("net", ("10.77.0.0/16", "fd77::/16"))))
+LAB = OwnPlace(Path("/labs/lab"), "ops", (Route("10.77.0.0/16"),))
+WITH_A_WAY_OUT = replace(LAB, routes=(*LAB.routes, Route("0.0.0.0/0", through_router=True)))
 
 
-def test_inside_the_lab_its_own_private_addresses_pass():
-    check_targets([target("10.77.1.2"), target("fd77::1"), target("127.0.0.1")], permission=LAB)
-    for outside in ("10.78.0.1", "8.8.8.8", "fd78::1", "::ffff:10.77.1.2"):
-        with pytest.raises(PermitError, match="nor of lab net"):
-            check_targets([target(outside)], permission=LAB)
+def test_inside_the_lab_its_own_addresses_pass():
+    check_targets([target("10.77.1.2"), target("127.0.0.1")], permission=Permission(LAB))
+    for outside in ("10.78.0.1", "8.8.8.8", "fd77::1", "::ffff:10.77.1.2", "10.77.1"):
+        with pytest.raises(PermitError, match="nor of the lab around it"):
+            check_targets([target(outside)], permission=Permission(LAB))
 
 
-def test_a_lab_that_claims_the_world_is_not_believed():
-    everything = Permission(Surroundings(LabNetwork("net", ("0.0.0.0/0", "::/0"))))
-    check_targets([target("10.1.2.3")], permission=everything)
-    for outside in ("8.8.8.8", "2001:db8::1", "169.254.169.254"):
-        with pytest.raises(PermitError):
-            check_targets([target(outside)], permission=everything)
+@pytest.mark.parametrize("place", [OwnPlace(), WITH_A_WAY_OUT])
+def test_the_labs_addresses_seen_from_elsewhere_are_somebodys_network(place):
+    with pytest.raises(PermitError, match="which is not loopback"):
+        check_targets([target("10.77.1.2")], permission=Permission(place))
 
 
 def test_with_a_permit_the_lab_is_no_excuse():
     with pytest.raises(PermitError):
-        check_targets([target("10.77.1.2")], permission=Permission(LAB.surroundings, verified()))
+        check_targets([target("10.77.1.2")], permission=Permission(LAB, verified()))
 
 
 @pytest.mark.parametrize(

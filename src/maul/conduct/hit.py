@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from maul.conduct.drive import Drive, Driven, Driver
-from maul.conduct.permission import surroundings
 from maul.conduct.progress import Progress
 from maul.conduct.stage import GeneratorMaker
 from maul.conduct.stop import StopSwitch
@@ -21,6 +20,7 @@ from maul.core.ids import new_run_id
 from maul.core.operation import Outcome
 from maul.core.summary import Percentiles
 from maul.guard.permit import Permission
+from maul.hosts.own_place import own_place
 from maul.insight import percentiles
 from maul.load import RustGenerator
 from maul.plan import EnginePlan, Hit, HitPlan, with_secrets
@@ -186,7 +186,7 @@ def _opened(plan: HitPlan, request: Hit, credentials: Credentials | None, progre
         plan.endpoint.server_name,
     )
     account = Account(plan.bucket, plan.prefix, credentials)
-    door = Door([endpoint], request.region, [account], Permission(surroundings()))
+    door = Door([endpoint], request.region, [account], Permission(own_place()))
     if request.key is not None:
         return open_endpoints(door, progress.step)
     return open_target(door, progress.step)

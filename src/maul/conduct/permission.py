@@ -23,7 +23,6 @@ from maul.guard.permit import (
     Permission,
     ResolvedTarget,
     Sender,
-    Surroundings,
     check_senders,
     check_window,
     expired,
@@ -33,6 +32,7 @@ from maul.guard.permit_caps import check_keys, hold
 from maul.guard.permit_text import load_permit, load_trust
 from maul.guard.signing import verify
 from maul.guard.verified import VerifiedPermit
+from maul.hosts.own_place import own_place
 from maul.hosts.places import state_directory
 from maul.plan import Plan
 from maul.s3.consent import Asker
@@ -61,14 +61,9 @@ def permit_of(campaign: Campaign, trust: Path | None) -> VerifiedPermit | None:
     return read_permit(Path(campaign.permit_path), trust) if campaign.permit_path is not None else None
 
 
-def surroundings() -> Surroundings:
-    """Where this process runs."""
-    return Surroundings()
-
-
 def permission_of(campaign: Campaign, trust: Path | None) -> Permission:
     """What allows a campaign to send from here."""
-    return Permission(surroundings(), permit_of(campaign, trust))
+    return Permission(own_place(), permit_of(campaign, trust))
 
 
 def held(plan: Plan, permit: VerifiedPermit | None) -> Plan:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maul import campaign as campaigns
-from maul.conduct.permission import admit, check_plan, held, read_permit, surroundings
+from maul.conduct.permission import admit, check_plan, held, read_permit
 from maul.conduct.prepare import door_of, place_on_paper, planned_on
 from maul.conduct.replay import read_traces
 from maul.conduct.target import permit
@@ -16,6 +16,7 @@ from maul.core.ids import new_run_id
 from maul.guard.permit import Permission
 from maul.guard.permit_document import Permit, hash_of
 from maul.guard.verified import VerifiedPermit
+from maul.hosts.own_place import own_place
 from maul.plan import Plan
 from maul.record.locate import RUNS_ROOT
 from maul.s3.client import make_client
@@ -43,7 +44,7 @@ def check(question: Question, on_step: Callable[[str], None]) -> VerifiedPermit:
     clock = SystemClock()
     verified = read_permit(question.permit, question.trust)
     on_step(f"signed by {', '.join(verified.approved_by)}, all trusted here")
-    permission = Permission(surroundings(), verified)
+    permission = Permission(own_place(), verified)
     if question.campaign is None:
         if question.consent or question.site is not None:
             raise CampaignError("whom to ask for consent is not known", cure="name the campaign with --campaign")
@@ -96,7 +97,7 @@ def place_consent(path: Path, site_path: Path, trust: Path | None, *, away: bool
     ]
     if not doors:
         raise CampaignError("the site has none of the permit's targets", str(site_path))
-    admitted = permit(doors, permission=Permission(surroundings(), verified))
+    admitted = permit(doors, permission=Permission(own_place(), verified))
     client = make_client(doors[0], _credentials(site), site.region, address=admitted.endpoints[doors[0].name][0])
     if away:
         return f"{bucket}/{withdraw(client, bucket, verified.hash)} is gone"

@@ -108,13 +108,25 @@ def permit(
 
 
 def asked_of(site: Site) -> dict[str, str]:
-    """The pages of a site's services that probes and faults look at, by name."""
-    return {
+    """The pages that probes and faults look at, by name: of a site's services, and those that count for its network."""
+    services = {
         f"{service.name}, {what}": url
         for service in site.services
         for what, url in (("health", service.health), ("metrics", service.metrics))
         if url is not None
     }
+    return {**services, **_counters_of(site)}
+
+
+def _counters_of(site: Site) -> dict[str, str]:
+    network = site.network
+    if network is None or network.counters is None or network.counters.url is None:
+        return {}
+    url = network.counters.url
+    if "{node}" not in url:
+        return {"counters of the network": url}
+    nodes = dict.fromkeys(node for link in network.links for node in link.nodes)
+    return {f"counters of {node}": url.replace("{node}", node) for node in nodes}
 
 
 def open_endpoints(door: Door, on_step: Callable[[str], None]) -> OpenTarget:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from maul.conduct.permission import admit_wipe, read_permit, surroundings
+from maul.conduct.permission import admit_wipe, read_permit
 from maul.conduct.prepare import door_of
 from maul.conduct.recorded import Text, plan_of
 from maul.conduct.removal import Sweeper, ledger_names
@@ -12,6 +12,7 @@ from maul.conduct.target import open_endpoints
 from maul.core.clock import SystemClock
 from maul.core.errors import CampaignError, MaulError
 from maul.guard.permit import Permission
+from maul.hosts.own_place import own_place
 from maul.record import RunReader
 from maul.s3.errors import code_of
 
@@ -37,7 +38,7 @@ def wipe(
         raise CampaignError("this run is still going", str(run.path), "wait for its end, or end it with Ctrl-C")
     plan = plan_of(run)
     path = permit or (run.path / Text.PERMIT if run.has(Text.PERMIT) else None)
-    permission = Permission(surroundings(), read_permit(path, trust) if path is not None else None)
+    permission = Permission(own_place(), read_permit(path, trust) if path is not None else None)
     door = door_of(plan, permission)
     admit_wipe(plan, door, SystemClock(), on_step)
     target = open_endpoints(door, on_step)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 from maul.core.errors import PermitError
 from maul.core.units import show_duration
+from maul.guard.own_lab import is_lab_address, is_own_lab
 from maul.guard.permit_document import Page, Permit, Sending, Target, moment_of
 from maul.guard.verified import VerifiedPermit
+from maul.hosts.own_place import OwnPlace
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-_PRIVATE = tuple(
-    ipaddress.ip_network(text)
-    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fd00::/8")
-)
 _CURE = (
     "maul hits loopback and its own lab (`maul lab up`); anything else needs a signed permit in the campaign "
     "(`maul permit draft`, docs/concepts/permit.md)"
@@ -33,22 +31,6 @@ class ResolvedTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class LabNetwork:
-    """The lab in whose network namespaces this very process is, and the prefixes that exist only there."""
-
-    name: str
-    prefixes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is known about where this process runs; reading it is the caller's work."""
-
-    lab: LabNetwork | None = None
-    """None: in the machine's own network."""
-
-
-@dataclass(frozen=True, slots=True)
 class Sender:
     """A generator: its name (and its host's, in the site), and the addresses that it sends from."""
 
@@ -56,11 +38,14 @@ class Sender:
     addresses: tuple[str, ...]
 
 
+NOWHERE = OwnPlace()
+
+
 @dataclass(frozen=True, slots=True)
 class Permission:
     """What allows a run to send: where it is, and its permit, if its campaign names one."""
 
-    surroundings: Surroundings = Surroundings()
+    place: OwnPlace = NOWHERE
     permit: VerifiedPermit | None = None
 
 
@@ -132,15 +117,14 @@ def may_be_hit(address: str) -> bool:
 
 
 def _refusals(target: ResolvedTarget, permission: Permission) -> Iterator[str]:
-    lab = permission.surroundings.lab
     if not target.addresses:
         yield f"{_door(target)} leads to no address"
     elif permission.permit is not None:
         yield from _not_in_permit(target, permission.permit.permit)
     else:
-        outside = [one for one in target.addresses if not may_be_hit(one) and not _in_lab(one, lab)]
+        outside = [one for one in target.addresses if not may_be_hit(one) and not is_lab_address(permission.place, one)]
         if outside:
-            or_lab = f" nor of lab {lab.name}" if lab else ""
+            or_lab = " nor of the lab around it" if is_own_lab(permission.place) else ""
             yield f"{_door(target)} leads to {', '.join(outside)}, which is not loopback{or_lab}"
 
 
@@ -173,17 +157,6 @@ def _may_send(entry: Sending, sender: Sender) -> bool:
         one is not None and any(one in network for network in networks if network.version == one.version)
         for one in parsed
     )
-
-
-def _in_lab(address: str, lab: LabNetwork | None) -> bool:
-    """Of the lab's own prefixes, and private: a lab that claims the world is not believed."""
-    parsed = _parsed(address)
-    if lab is None or parsed is None:
-        return False
-    if not any(parsed in network for network in _PRIVATE if network.version == parsed.version):
-        return False
-    networks = [ipaddress.ip_network(one) for one in lab.prefixes]
-    return any(parsed in network for network in networks if network.version == parsed.version)
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
