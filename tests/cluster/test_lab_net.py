@@ -72,6 +72,8 @@ def test_up_s3_through_the_vip_and_down_without_a_trace(lab_base: Path):
                 assert moved > 100_000, f"{port} carried {moved} bytes"
             assert now["g51:eth0"].sent_bytes - was["g51:eth0"].sent_bytes < 10_000, "another host's card"
         assert json.loads(inside(lab, "ops", sys.executable, "-c", PLACE)) == ["ops", True, True]
+        with pytest.raises(AssertionError, match="would end with it"):
+            inside(lab, "ops", sys.executable, "-m", "maul", "lab", "down", "--dir", str(lab.directory))
         assert not is_own_lab(own_place([lab.directory])), "out here there are other ways"
         assert not is_lab_address(own_place([lab.directory]), "10.77.0.100")
         env = environment_inside(os.environ, lab.directory)

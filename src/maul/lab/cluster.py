@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maul.core.clock import SystemClock
-from maul.core.errors import MachineError, UnhealedError
+from maul.core.errors import CampaignError, MachineError, UnhealedError
 from maul.hosts.deadman import DeadMan
 from maul.hosts.holders import HOLDERS
 from maul.hosts.journal import Entry, UndoJournal
 from maul.hosts.local import LocalHost
+from maul.hosts.own_place import own_place
 from maul.hosts.places import journal_directory
 from maul.hosts.undo import perform, pidfiles_in, undo_one
 from maul.hosts.undo_kinds import SingleUndo, Undo, UndoKill, UndoRemove, UndoSeries, UndoVacate
@@ -148,12 +149,19 @@ def down(directory: Path) -> DownReport:
     """Take down the lab in `directory`: whole, half dead, or with a damaged `lab.json` (its pidfiles are
     enough).
 
-    Ends exactly the processes that its pidfiles name, by pid and start time; removes what the lab made except
-    the logs. UnhealedError when a process cannot be ended: then its pidfile stays.
+    Ends exactly the processes that its pidfiles name, by pid and start time, and whoever else lives in its namespaces;
+    removes what the lab made except the logs. CampaignError from inside the lab. UnhealedError when a process cannot be
+    ended: then its pidfile stays.
     """
     host, clock = LocalHost(), SystemClock()
     if not directory.is_dir() or not state.is_ours(host, directory):
         return DownReport(directory, False, 0, f"no lab runs in {directory}; there is nothing to take down")
+    if own_place([directory]).host is not None:
+        raise CampaignError(
+            "this process runs in a host of that lab, and would end with it",
+            str(directory),
+            "take it down from outside: maul lab down",
+        )
     with state.locked(directory):
         living = sum(host.process(named.process) is not None for named in pidfiles_in(host, directory / "run"))
         if not (directory / MARKER).exists():
