@@ -22,7 +22,7 @@ def test_each_has_its_keys_its_rate_and_its_part_of_the_ceilings(planned):
     assert [one.engine.arrivals.profile[0].rate for one in calm.passes] == [20.0, 37.5, 12.5]
     assert calm.seconds == 20.0
     state = RuntimeState(epochs_used=4, ephemeral_next={1: 9}, requests_used=1000)
-    engines = [engine_plan_for(made, calm, one, state, place) for place, one in enumerate(calm.passes)]
+    engines = [engine_plan_for(made, calm, one, state, beside=place) for place, one in enumerate(calm.passes)]
     assert [engine.epoch for engine in engines] == [5, 6, 7]
     assert [engine.tenant for engine in engines] == [0, 1, 2]
     assert [engine.keyspace.ephemeral_start for engine in engines] == [0, 9, 0]

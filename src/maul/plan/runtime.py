@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maul.core.errors import InternalError
@@ -17,12 +17,24 @@ CLEAN_UP_SPARE = 256  # the engine splits its ceilings evenly over shards; the r
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring keys of a region: `count` of them, from index `start` on."""
+
+    start: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeState:
     """What happened so far. Begin with `RuntimeState()`; after every engine: `state = state.after(pass_, status)`."""
 
     epochs_used: int = 0
     ephemeral_next: Mapping[int, int] = field(default_factory=dict)
     """By tenant: the first ephemeral index that nobody used; 0 where there is none."""
+    ephemeral_more: Mapping[int, tuple[Stretch, ...]] = field(default_factory=dict)
+    """By tenant: the new keys of engines that took over from others, besides those from 0 on."""
+    take_overs: int = 0
+    """Of the run, so far."""
     requests_used: int = 0
     bytes_used: int = 0
     seconds_used: float = 0.0
@@ -31,15 +43,32 @@ class RuntimeState:
         """The state after an engine ended with this last `status`."""
         return self.after_all([(pass_, status)])
 
-    def after_all(self, ended: Sequence[tuple[PassPlan, Mapping[str, Any]]]) -> "RuntimeState":
-        """The state after engines that ran side by side: what they used adds up, the time is that of the longest."""
+    def with_stretches(self, tenant: int, stretches: Sequence[Stretch]) -> "RuntimeState":
+        """The state after take-overs whose engines made new keys in these stretches."""
+        known = self.ephemeral_more.get(tenant, ())
+        more = {**self.ephemeral_more, tenant: (*known, *(one for one in stretches if one.count))}
+        return replace(self, ephemeral_more=more)
+
+    def stretches(self, tenant: int) -> tuple[Stretch, ...]:
+        """Where new keys of a tenant may lie."""
+        first = Stretch(0, self.ephemeral_next.get(tenant, 0))
+        return tuple(one for one in (first, *self.ephemeral_more.get(tenant, ())) if one.count)
+
+    def after_all(
+        self, ended: Sequence[tuple[PassPlan, Mapping[str, Any]]], epochs: int | None = None
+    ) -> "RuntimeState":
+        """The state after engines that ran side by side: what they used adds up, the time is that of the longest.
+
+        `epochs`: how many engines it really took (default: one each), where a fleet splits each of them.
+        """
         ephemeral = dict(self.ephemeral_next)
         for pass_, status in ended:
             ephemeral[pass_.tenant] = max(
                 ephemeral.get(pass_.tenant, 0), int(status["ephemeral_next"]), pass_.ephemeral_end
             )
-        return RuntimeState(
-            epochs_used=self.epochs_used + len(ended),
+        return replace(
+            self,
+            epochs_used=self.epochs_used + (len(ended) if epochs is None else epochs),
             ephemeral_next=ephemeral,
             requests_used=self.requests_used + sum(_requests(pass_, status) for pass_, status in ended),
             bytes_used=self.bytes_used
@@ -55,11 +84,18 @@ def _requests(pass_: PassPlan, status: Mapping[str, Any]) -> int:
 
 
 def engine_plan_for(
-    plan: Plan, phase: PhasePlan, pass_: PassPlan, state: RuntimeState, beside: int = 0
+    plan: Plan,
+    phase: PhasePlan,
+    pass_: PassPlan,
+    state: RuntimeState,
+    *,
+    beside: int = 0,
+    stretch: Stretch | None = None,
 ) -> EnginePlan | None:
     """The engine plan of this pass now; None when there is nothing to do (no ephemeral key was ever made).
 
-    `beside`: how many engines of the same phase were made before this one and run beside it.
+    `beside`: how many engines of the same phase were made before this one and run beside it. `stretch`: of a sweep
+    over new keys, those that are meant (default: those from 0 on).
 
     Every engine gets a new epoch, the first free ephemeral key, and at most what is left of the run's ceilings; what
     used them up ends at once. A clean-up has ceilings of its own, sized by what there is to delete: a run that has
@@ -69,12 +105,18 @@ def engine_plan_for(
         raise InternalError(f"a run has at most {EPOCH_MAX} engines", phase.name, "split the campaign")
     template = pass_.engine
     ephemeral = state.ephemeral_next.get(pass_.tenant, 0)
-    objects = ephemeral if pass_.region == "ephemeral" else template.keyspace.objects
+    if pass_.region == "ephemeral":
+        stretch = stretch or Stretch(0, ephemeral)
+    else:
+        stretch = Stretch(template.keyspace.start, template.keyspace.objects)
+    objects = stretch.count
     if objects == 0:
         return None
     clean_up = phase.kind == "clean-up"
     limits = _clean_up_limits(pass_, objects) if clean_up else _left(plan, pass_, state)
-    keyspace = template.keyspace.model_copy(update={"objects": objects, "ephemeral_start": ephemeral})
+    keyspace = template.keyspace.model_copy(
+        update={"start": stretch.start, "objects": objects, "ephemeral_start": ephemeral}
+    )
     arrivals = template.arrivals
     if isinstance(arrivals, ClosedArrivals) and not phase.timed:
         arrivals = arrivals.model_copy(update={"seconds": limits.seconds, "requests": objects})
