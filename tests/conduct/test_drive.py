@@ -211,7 +211,7 @@ def test_progress_tells_rates_of_the_last_moment_not_of_the_whole(bench):
 
 def test_whoever_listens_hears_all_that_is_drained():
     bench, rows = Bench(), []
-    bench.run(bench.generator(script(30, seconds=2.0)), heard=lambda drained: rows.extend(drained.latency))
+    bench.run(bench.generator(script(30, seconds=2.0)), heard=[lambda drained: rows.extend(drained.latency)])
     assert sum(row.count for row in rows if row.kind == "latency") == 30
 
 

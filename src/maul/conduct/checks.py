@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from maul.core.fleet_summary import FleetSummary
 from maul.core.histogram import LatencyKind
 from maul.core.operation import Op, Outcome
 from maul.core.summary import (
@@ -44,6 +45,7 @@ class Facts:
     generator: GeneratorSummary | None
     cleaned: Mapping[str, Any] | None
     ending: Ending
+    fleet: FleetSummary | None = None
 
 
 def objectives(facts: Facts) -> list[Check]:
@@ -184,7 +186,20 @@ def generator_honest(facts: Facts) -> list[Check]:
     says = generator.says
     if generator.records_lost:
         says += f"; {generator.records_lost:,} records were lost"
-    return [Check(name="generator-honest", verdict=Verdict.UNKNOWN if doubtful else Verdict.PASS, says=says)]
+    verdict = Verdict.UNKNOWN if doubtful else Verdict.PASS
+    if facts.fleet is not None:
+        verdict, fleet_says = _fleet_honest(facts.fleet, verdict)
+        says = f"{says}; {fleet_says}"
+    return [Check(name="generator-honest", verdict=verdict, says=says)]
+
+
+def _fleet_honest(fleet: FleetSummary, verdict: Verdict) -> tuple[Verdict, str]:
+    """Agents that began together and of which none was lost, or whose losses others made up for, are one generator."""
+    if fleet.wrong:
+        return Verdict.FAIL, "; ".join([*fleet.wrong, *fleet.doubts])
+    if fleet.doubts:
+        return max(verdict, Verdict.UNKNOWN), "; ".join(fleet.doubts)
+    return verdict, fleet.says
 
 
 def cleaned(facts: Facts) -> list[Check]:

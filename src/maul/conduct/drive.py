@@ -37,7 +37,7 @@ class Drive:
 
     `duration_s` is how long it should take, `patience_s` the longest it may; `run_left_s` what the run is expected
     to take after it; `endpoint_offset` the place of the engine's first endpoint among those of the phase;
-    `heard` is told everything that is drained, beside the record or instead of it.
+    `heard` are told everything that is drained, beside the record or instead of it.
     """
 
     phase: str
@@ -46,7 +46,7 @@ class Drive:
     levels: Sequence[LevelPlan] = ()
     run_left_s: float = 0.0
     endpoint_offset: int = 0
-    heard: Callable[[Drained], None] | None = None
+    heard: Sequence[Callable[[Drained], None]] = ()
 
 
 @dataclass(slots=True)
@@ -83,7 +83,8 @@ class Driver:
                 self._clock.wait(TICK_S)
                 generator.renew()
                 status = as_mapping(generator.status())
-                elapsed_s = (self._clock.now_ns() - began_ns) / 1e9
+                began_ns = status["began_ns"] or began_ns  # a fleet begins a moment after it was told to
+                elapsed_s = max(0.0, (self._clock.now_ns() - began_ns) / 1e9)
                 levels.advance(began_ns, elapsed_s)
                 self._record_load(load, status)
                 if look.due(elapsed_s):
@@ -121,8 +122,8 @@ class Driver:
     def _collect(self, generator: Generator, drive: Drive, look: "_Look") -> None:
         drained = generator.drain()
         look.add(drained.latency)
-        if drive.heard is not None:
-            drive.heard(drained)
+        for hear in drive.heard:
+            hear(drained)
         if self._writer is not None:
             operations = drained.operations
             if drive.endpoint_offset:

@@ -147,7 +147,7 @@ class _Runner:
         generator = self.make_generator(self._told(engine))
         driver = Driver(None, self.clock, self.stop, self.progress)
         seconds = engine.limits.seconds if name != "hit" else _seconds(engine)
-        drive = Drive(phase=name, duration_s=seconds, patience_s=engine.limits.seconds, heard=heard)
+        drive = Drive(phase=name, duration_s=seconds, patience_s=engine.limits.seconds, heard=(heard,))
         return driver.run(generator, drive)
 
     def _told(self, engine: EnginePlan) -> dict[str, Any]:

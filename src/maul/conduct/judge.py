@@ -4,14 +4,15 @@ The same record judged twice gives the same summary; a newer maul may judge an o
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from maul import __version__
 from maul.conduct.checks import Facts, run_checks
+from maul.conduct.fleet_story import Story, fleet_summary, story_of
 from maul.conduct.generator_limits import generator_limits
 from maul.conduct.listings import parse_listings
 from maul.conduct.operations import WRITING_KINDS, one_per_request, operations_of_kinds
@@ -51,8 +52,10 @@ from maul.insight.phases import final_statuses, last_known_ns
 from maul.plan import Plan
 from maul.record import RunReader
 from maul.verify import audit, reads
+from maul.verify.clocks import widened
 from maul.verify.conditions import conditions
-from maul.verify.ledger import Ledger
+from maul.verify.ledger import Ledger, Operations
+from maul.verify.unheard import HEARD, Unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,18 @@ class Tables:
     """One row for each request."""
     changes: pa.Table
     """One row for each key of each request."""
+    story: Story | None = None
+    """Of a fleet."""
+
+    def operations_of(self, kinds: Collection[str], tenant: int, *, whole: bool = False) -> Operations:
+        """Of a tenant, timed as surely as the clocks of all agents allow; `whole`: a row for each key."""
+        table = self.changes if whole else self.operations
+        found = operations_of_kinds(self.plan, table, kinds, tenant)
+        return widened(found, self.story.clock_error_ns if self.story is not None else 0)
+
+    def unheard(self, tenant: int) -> Unheard:
+        """Engines of a tenant whose last words are missing."""
+        return self.story.unheard(tenant) if self.story is not None else HEARD
 
 
 def judge(run: RunReader) -> Summary:
@@ -76,6 +91,7 @@ def judge(run: RunReader) -> Summary:
     plan = plan_of(run)
     rows = run.operations()
     tables = Tables(plan, run.events(), run.samples(), LatencyBook.of(run.latency()), one_per_request(rows), rows)
+    tables = replace(tables, story=story_of(tables.events))
     statuses = final_statuses(tables.events)
     capacity = _capacity(tables)
     errors = _errors(tables)
@@ -86,6 +102,10 @@ def judge(run: RunReader) -> Summary:
     end = _end(tables.events, words)
     faults = _faults(tables, words)
     records_lost = sum(int(status.get("records_lost", 0)) for status in statuses.values())
+    fleet = None
+    if tables.story is not None:
+        timed = [phase.name for phase in plan.phases if phase.timed]
+        fleet = fleet_summary(tables.story, statuses, phases, timed)
     facts = Facts(
         plan=plan,
         phases=phases,
@@ -107,6 +127,7 @@ def judge(run: RunReader) -> Summary:
         ),
         cleaned=_details_of(tables.events, EventKind.NOTE, "cleaned"),
         ending=end.ending,
+        fleet=fleet,
     )
     checks = run_checks(facts)
     verdict, exit_code = _verdict(checks, facts, end)
@@ -139,6 +160,7 @@ def judge(run: RunReader) -> Summary:
         generator=facts.generator,
         gaps=_gaps(tables.events, began_ns),
         notes=_notes(tables.events),
+        fleet=fleet,
         first_access=first_access(
             tables.operations, [phase.name for phase in plan.phases if phase.kind in ("warm-up", "load")]
         ),
@@ -169,13 +191,13 @@ def _audit(tables: Tables, run: RunReader, records_lost: int) -> AuditSummary | 
     listings = parse_listings(run.text(Text.LISTINGS)) if run.has(Text.LISTINGS) else []
     parts: list[AuditSummary] = []
     for index, tenant in enumerate(tables.plan.tenants):
-        seen = operations_of_kinds(tables.plan, tables.operations, {"audit"}, index)
-        written = operations_of_kinds(tables.plan, tables.changes, WRITING_KINDS, index)
+        seen = tables.operations_of({"audit"}, index)
+        written = tables.operations_of(WRITING_KINDS, index, whole=True)
         if not len(seen):
             continue
         parts.append(
             audit.judge(
-                Ledger.from_operations(written),
+                Ledger.from_operations(written, tables.unheard(index)),
                 seen,
                 list(phase.endpoints),
                 tenant.prefix,
@@ -194,7 +216,7 @@ def _reads(tables: Tables, faults: Sequence[FaultSummary], records_lost: int) ->
     endpoints = next(phase.endpoints for phase in plan.phases if phase.kind != "audit")
     total: reads.ReadsSummary | None = None
     for index, tenant in enumerate(plan.tenants):
-        operations = operations_of_kinds(plan, tables.changes, WRITING_KINDS, index)
+        operations = tables.operations_of(WRITING_KINDS, index, whole=True)
         if not len(operations):
             continue
         part = reads.stale_reads(
@@ -203,6 +225,7 @@ def _reads(tables: Tables, faults: Sequence[FaultSummary], records_lost: int) ->
             tenant.prefix,
             excused_ns=_after_restarts(plan, faults),
             records_lost=records_lost,
+            unheard=tables.unheard(index),
         )
         total = part if total is None else total + part
     return total

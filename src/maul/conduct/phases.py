@@ -2,10 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from maul.conduct.drive import OVERDUE, Drive, Driven, Driver, Watch, as_mapping
+from maul.conduct.fleet_drive import FleetDrive, require_somebody
+from maul.conduct.fleet_events import together
+from maul.conduct.fleet_load import make_loads
 from maul.conduct.harm import Harm
 from maul.conduct.replay import rows_of
 from maul.conduct.stage import Stage
@@ -17,6 +21,9 @@ from maul.core.units import show_duration
 from maul.guard import Action, EndPhase, Snapshot, WatchState, after_pass, decide, limits_for
 from maul.load import GeneratorGroup
 from maul.plan import EnginePlan, PassPlan, PhasePlan, Plan, engine_plan_for, with_secrets
+
+AGAIN_MAX = 8
+"""How often what lost agents left undone of a sweep is done again."""
 
 
 class Ear(Protocol):
@@ -34,12 +41,19 @@ class Ear(Protocol):
 def run_passes(stage: Stage, phase: PhasePlan) -> dict[str, Any]:
     """The passes of a phase: of a timed one side by side, else one after the other; the sum of their last statuses."""
     total: dict[str, Any] = {}
-    for passes in [phase.passes] if phase.timed else [(pass_,) for pass_ in phase.passes]:
-        if stage.stopped:
-            break
-        driven = run_together(stage, phase, passes)
-        if driven is not None:
-            total = added(total, driven.status)
+    if stage.stopped:
+        return total
+    if phase.timed:
+        driven = run_together(stage, phase, phase.passes)
+        return dict(driven.status) if driven is not None else total
+    for pass_ in phase.passes:
+        for stretch in stage.state.stretches(pass_.tenant) if pass_.region == "ephemeral" else (None,):
+            if stage.stopped:
+                return total
+            engine_plan = engine_plan_for(stage.plan, phase, pass_, stage.state, stretch=stretch)
+            driven = run_engines(stage, phase, [(pass_, engine_plan)]) if engine_plan is not None else None
+            if driven is not None:
+                total = added(total, driven.status)
     return total
 
 
@@ -74,7 +88,7 @@ def run_together(
     """Run the engines of these passes side by side, to their end; None when there is nothing to do."""
     planned: list[tuple[PassPlan, EnginePlan]] = []
     for pass_ in passes:
-        engine_plan = engine_plan_for(stage.plan, phase, pass_, stage.state, len(planned))
+        engine_plan = engine_plan_for(stage.plan, phase, pass_, stage.state, beside=len(planned) * stage.engines_each)
         if engine_plan is not None:
             planned.append((pass_, engine_plan))
     return run_engines(stage, phase, planned, ear=ear)
@@ -86,8 +100,38 @@ def run_engines(
     """Run these engines side by side, to their end. One has its pass's place among the phase's endpoints."""
     if not planned:
         return None
-    generators = [_generator(stage, phase, pass_, engine_plan) for pass_, engine_plan in planned]
+    total: dict[str, Any] = {}
+    for _ in range(AGAIN_MAX):
+        driven, undone = _run_once(stage, phase, planned, ear)
+        total = added(total, driven.status)
+        if not undone or stage.stopped:
+            break
+        stage.progress.step(f"{phase.name}: {len(undone)} stretches of keys are done again: their agents were lost")
+        planned = _anew(stage, undone)
+    return Driven(total)
+
+
+def _run_once(
+    stage: Stage, phase: PhasePlan, planned: Sequence[tuple[PassPlan, EnginePlan]], ear: Ear | None
+) -> tuple[Driven, list[tuple[PassPlan, EnginePlan]]]:
+    """How it ended, and what lost agents left undone of sweeps."""
     passes = [pass_ for pass_, _ in planned]
+    crew, fleet = stage.crew, None
+    generators: list[Generator]
+    if crew is None:
+        generators = [stage.make_generator(*_made_of(stage, phase, pass_, plan)) for pass_, plan in planned]
+    else:
+        require_somebody(crew, phase)
+        loads = make_loads(
+            crew,
+            stage.plan.run_id,
+            planned,
+            lambda pass_: lambda plan: _secrets(stage, pass_, plan),
+            lambda pass_: rows_of(stage.traces, phase.name, pass_.tenant),
+        )
+        fleet = FleetDrive(stage, crew, phase, loads)
+        generators = [load.many for load in loads]
+    heard = [one.heard for one in (fleet, ear) if one is not None]
     drive = Drive(
         phase=phase.name,
         duration_s=max(pass_.seconds for pass_ in passes),
@@ -95,26 +139,63 @@ def run_engines(
         levels=phase.levels,
         run_left_s=_left_after(stage.plan, phase),
         endpoint_offset=passes[0].endpoint_offset,
-        heard=ear.heard if ear is not None else None,
+        heard=tuple(heard),
     )
     driver = Driver(stage.writer, stage.clock, stage.stop, stage.progress)
     together = generators[0] if len(generators) == 1 else GeneratorGroup(generators, stage.clock)
-    driven = driver.run(together, drive, _watch(stage, phase, passes, ear))
+    driven = driver.run(together, drive, _watch(stage, phase, passes, ear, fleet))
     ended = [driven.status] if len(generators) == 1 else [as_mapping(generator.status()) for generator in generators]
-    stage.state = stage.state.after_all(list(zip(passes, ended, strict=True)))
+    undone = _settled(stage, passes, ended, fleet)
     if len(ended) > 1:
         names = [stage.plan.tenants[pass_.tenant].name for pass_ in passes]
         driven = Driven({**driven.status, "tenants": dict(zip(names, ended, strict=True))})
+    if fleet is not None:
+        reason = fleet.stop_reason(str(driven.status["stop_reason"]))
+        driven = Driven({**driven.status, "agents": fleet.did, "stop_reason": reason})
     _heed(stage, phase, str(driven.status["stop_reason"]))
-    return driven
+    return driven, undone
 
 
-def _generator(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan) -> Generator:
+def _settled(
+    stage: Stage, passes: Sequence[PassPlan], ended: Sequence[Mapping[str, Any]], fleet: FleetDrive | None
+) -> list[tuple[PassPlan, EnginePlan]]:
+    """The engines have ended: what the stage knows of it. What is to be done again."""
+    if fleet is None:
+        stage.state = stage.state.after_all(list(zip(passes, ended, strict=True)))
+        return []
+    fleet.end()
+    known, before = stage.state, stage.state.take_overs
+    statuses = [
+        {**status, "ephemeral_next": load.first_end(int(status["ephemeral_next"]))}
+        for status, load in zip(ended, fleet.loads, strict=True)
+    ]
+    epochs = fleet.epochs_used - known.epochs_used
+    known = known.after_all(list(zip(passes, statuses, strict=True)), epochs)
+    for load in fleet.loads:
+        known = known.with_stretches(load.pass_.tenant, load.stretches(before))
+    stage.state = replace(known, take_overs=fleet.take_overs)
+    return fleet.undone()
+
+
+def _anew(stage: Stage, undone: Sequence[tuple[PassPlan, EnginePlan]]) -> list[tuple[PassPlan, EnginePlan]]:
+    """The first of these plans, for the agents that are left; the others come after it."""
+    each = max(1, stage.engines_each)
+    first = stage.state.epochs_used + 1
+    return [
+        (pass_, plan.model_copy(update={"epoch": first + place * each})) for place, (pass_, plan) in enumerate(undone)
+    ]
+
+
+def _secrets(stage: Stage, pass_: PassPlan, engine_plan: EnginePlan) -> dict[str, Any]:
     target = stage.target
     account = target.door.accounts[pass_.tenant]
-    plan = with_secrets(engine_plan, account.credentials, target.ca_pems, target.addresses)
-    rows = rows_of(stage.traces, phase.name, pass_.tenant)
-    return stage.make_generator(plan) if rows is None else stage.make_generator(plan, rows)
+    return with_secrets(engine_plan, account.credentials, target.ca_pems, target.addresses)
+
+
+def _made_of(stage: Stage, phase: PhasePlan, pass_: PassPlan, engine_plan: EnginePlan) -> tuple[Any, ...]:
+    """What a generator is made of: the engine's JSON, and the rows of a trace where there is one."""
+    plan, rows = _secrets(stage, pass_, engine_plan), rows_of(stage.traces, phase.name, pass_.tenant)
+    return (plan,) if rows is None else (plan, rows)
 
 
 def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +206,9 @@ def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]
     for name, value in total.items():
         if name == "tenants":
             continue  # only a phase with one drive has them
+        if name == "agents":
+            merged[name] = together([value, status.get(name, {})])
+            continue
         if name == "errors":
             merged[name] = {key: value.get(key, 0) + status[name].get(key, 0) for key in {*value, *status[name]}}
         elif name == "error_examples":
@@ -134,12 +218,16 @@ def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _watch(stage: Stage, phase: PhasePlan, passes: Sequence[PassPlan], ear: Ear | None) -> Watch:
+def _watch(
+    stage: Stage, phase: PhasePlan, passes: Sequence[PassPlan], ear: Ear | None, fleet: FleetDrive | None
+) -> Watch:
     limits = limits_for(stage.plan, phase, passes, stage.state, stage.began_ns)
     state = WatchState()
 
     def watch(status: Mapping[str, Any]) -> str | None:
         nonlocal state
+        if fleet is not None:
+            fleet.tick()
         free = _free_bytes(stage.writer.path)
         state, actions = decide(state, Snapshot.of(status, free), limits, stage.clock.now_ns())
         for action in actions:

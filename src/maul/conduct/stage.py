@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from maul.conduct.crew import Crew
 from maul.conduct.progress import Progress
 from maul.conduct.stop import StopSwitch
 from maul.conduct.target import OpenTarget
@@ -42,8 +43,15 @@ class Stage:
     traces: Mapping[TraceKey, Trace] = field(default_factory=dict)
     """What phases replay, by phase and tenant."""
     state: RuntimeState = field(default_factory=RuntimeState)
+    crew: Crew | None = None
+    """The agents of a fleet; None: this process makes the load itself."""
     harmed: list[FaultSummary] = field(default_factory=list)
     """Every fault that is over: remembered in case that the disk of the record gives up."""
+
+    @property
+    def engines_each(self) -> int:
+        """How many engines each engine plan takes at most."""
+        return len(self.crew.there.posts) if self.crew is not None else 1
 
     def note(
         self, kind: EventKind, edge: Edge, name: str, says: str = "", details: Mapping[str, Any] = NOTHING

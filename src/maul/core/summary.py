@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
+from maul.core.fleet_summary import FleetSummary
 from maul.core.verdict import Verdict
 
 SCHEMA_VERSION = 1
@@ -407,3 +408,5 @@ class Summary(_Part):
     gaps: list[str]
     notes: list[str] = []
     first_access: FirstAccess | None = None
+    fleet: FleetSummary | None = None
+    """None where one process made the load by itself."""
