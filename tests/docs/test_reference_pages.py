@@ -43,6 +43,9 @@ def test_every_verb_and_check_has_a_row(reference: dict[str, object]) -> None:
         "lab status",
         "lab down",
         "campaign schema",
+        "site import",
+        "site check",
+        "site draw",
     ):
         assert f"## `maul {verb}`" in verbs
     assert "`process.kill`" in (ROOT / "docs/reference/faults.md").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ plain data. Every way in which a file can be no YAML at all is one `CampaignErro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,24 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from maul.campaign.json_source import Later, plain_json
 from maul.campaign.yaml_scalar import plain_scalar
 from maul.core.errors import CampaignError
 
 FILE_BYTES_MAX = 1 << 20
 NODES_MAX = 20_000  # also counts every node that an alias repeats
 DEPTH_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a file may be."""
+
+    file_bytes: int = FILE_BYTES_MAX
+    nodes: int = NODES_MAX
+
+
+OF_A_CAMPAIGN = Bounds()
 
 KeyPath = tuple[str | int, ...]
 
@@ -74,7 +87,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
-def read_file(path: Path, noun: str = "campaign") -> YamlSource:
+def read_file(path: Path, noun: str = "campaign", bounds: Bounds = OF_A_CAMPAIGN) -> YamlSource:
     """The YAML file at `path`. `noun` says in messages what it should have been."""
     where = str(path)
     try:
@@ -85,15 +98,15 @@ def read_file(path: Path, noun: str = "campaign") -> YamlSource:
         if not path.is_file():
             raise CampaignError("is no regular file", where, f"a {noun} is a YAML file")
         with path.open("rb") as stream:
-            raw = stream.read(FILE_BYTES_MAX + 1)
+            raw = stream.read(bounds.file_bytes + 1)
     except OSError as error:
         raise CampaignError(f"cannot be read: {error.strerror}", where, f"a {noun} is a YAML file") from error
-    return parse_text(_decode(raw, where, noun), where, path.parent, noun)
+    if len(raw) > bounds.file_bytes:
+        raise CampaignError(f"is larger than {bounds.file_bytes >> 20} MiB", where, f"a {noun} is a short YAML file")
+    return parse_text(_decode(raw, where, noun), where, path.parent, noun, bounds)
 
 
 def _decode(raw: bytes, where: str, noun: str) -> str:
-    if len(raw) > FILE_BYTES_MAX:
-        raise CampaignError(f"is larger than {FILE_BYTES_MAX >> 20} MiB", where, f"a {noun} is a short YAML file")
     if b"\0" in raw:
         raise CampaignError("is not text: it contains NUL bytes", where, f"a {noun} is a YAML file in UTF-8")
     try:
@@ -103,16 +116,28 @@ def _decode(raw: bytes, where: str, noun: str) -> str:
         raise CampaignError("is not UTF-8", f"{where}:{line}", f"save the {noun} as UTF-8") from error
 
 
-def parse_text(text: str, name: str, folder: Path | None = None, noun: str = "campaign") -> YamlSource:
+def parse_text(
+    text: str, name: str, folder: Path | None = None, noun: str = "campaign", bounds: Bounds = OF_A_CAMPAIGN
+) -> YamlSource:
     """YAML text as data with places; `name` stands for the file in messages."""
-    node = _compose(text, name)
+    plain = plain_json(text, bounds.nodes)
+    if plain is not None:
+        built: Later[str, _Builder] = Later(lambda: {"": _built(text, name, noun, bounds)[1]})
+        keys = Later(lambda: built[""].keys)
+        return YamlSource(name, text, plain, keys, Later(lambda: built[""].values), folder or Path())
+    data, builder = _built(text, name, noun, bounds)
+    return YamlSource(name, text, data, builder.keys, builder.values, folder or Path())
+
+
+def _built(text: str, name: str, noun: str, bounds: Bounds) -> "tuple[dict[str, Any], _Builder]":
+    node = _compose(text, name, bounds.nodes)
     if node is None:
         raise CampaignError("is empty", name, f"a {noun} needs at least its required keys")
-    builder = _Builder(name)
+    builder = _Builder(name, bounds.nodes)
     data = builder.build(node, ())
     if not isinstance(data, dict):
         raise CampaignError(f"is no {noun}: expected keys and values at the top", f"{name}:1:1")
-    return YamlSource(name, text, data, builder.keys, builder.values, folder or Path())
+    return data, builder
 
 
 class _TooMuchError(MarkedYAMLError):
@@ -122,28 +147,29 @@ class _TooMuchError(MarkedYAMLError):
 class _BoundedComposer(Composer):
     """Makes the node graph, and stops where it gets too deep or too large: the plain one recurses without a limit."""
 
-    def __init__(self, loader: Any = None) -> None:
+    def __init__(self, nodes_max: int, loader: Any = None) -> None:
         """For one text."""
         super().__init__(loader)
         self.warn_double_anchors = False  # YAML allows to use an anchor's name again
         self._level = 0
         self._count = 0
+        self.nodes_max = nodes_max
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """One node with everything below it."""
         self._level, self._count = self._level + 1, self._count + 1
-        if self._level > DEPTH_MAX or self._count > NODES_MAX:
+        if self._level > DEPTH_MAX or self._count > self.nodes_max:
             deep = self._level > DEPTH_MAX
-            what = f"is nested deeper than {DEPTH_MAX}" if deep else f"has more than {NODES_MAX} values"
+            what = f"is nested deeper than {DEPTH_MAX}" if deep else f"has more than {self.nodes_max} values"
             raise _TooMuchError(problem=what, problem_mark=self.parser.peek_event().start_mark)
         node = super().compose_node(parent, index)
         self._level -= 1
         return node
 
 
-def _compose(text: str, name: str) -> Node | None:
+def _compose(text: str, name: str, nodes_max: int) -> Node | None:
     yaml = YAML(typ="rt", pure=True)
-    yaml.Composer = _BoundedComposer
+    yaml.Composer = partial(_BoundedComposer, nodes_max)  # type: ignore[assignment]  # called as the class would be
     try:
         return yaml.compose(text)  # type: ignore[no-any-return]
     except ReaderError as error:
@@ -169,8 +195,9 @@ def _marked(error: MarkedYAMLError, name: str) -> str:
 class _Builder:
     """Unfolds a node graph into plain data, noting places; refuses what plain data has no word for."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, nodes_max: int) -> None:
         self.name = name
+        self.nodes_max = nodes_max
         self.keys: dict[KeyPath, Place] = {}
         self.values: dict[KeyPath, Place] = {}
         self._nodes = 0
@@ -178,8 +205,8 @@ class _Builder:
 
     def build(self, node: Node, path: KeyPath) -> Any:
         self._nodes += 1
-        if self._nodes > NODES_MAX:
-            raise self._refuse(node, f"has more than {NODES_MAX} values, aliases unfolded")
+        if self._nodes > self.nodes_max:
+            raise self._refuse(node, f"has more than {self.nodes_max} values, aliases unfolded")
         if any(node is outer for outer in self._open):
             raise self._refuse(node, "an alias contains itself")
         nothing = isinstance(node, ScalarNode) and not node.value and path in self.keys

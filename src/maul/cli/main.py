@@ -23,6 +23,7 @@ from maul.cli import (
     plan,
     report,
     screen,
+    site,
     wipe,
 )
 from maul.cli.bugs import bug_message
@@ -50,6 +51,7 @@ app.add_typer(lab.app, name="lab")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(permit.app, name="permit")
+app.add_typer(site.app, name="site")
 
 _TYPER_INTERRUPTED = 130
 """What Typer makes of a KeyboardInterrupt; no exit code of ours."""

@@ -158,7 +158,7 @@ class Site(Part):
     kind: Literal["lab", "real"]
     """`lab` is maul's own cluster, which it may start and stop."""
     racks: tuple[Name, ...] = Field(min_length=1)
-    hosts: tuple[Host, ...] = Field(min_length=1, max_length=10_000)
+    hosts: tuple[Host, ...] = Field(min_length=1, max_length=20_000)
     services: tuple[Service, ...] = Field(min_length=1, max_length=10_000)
     endpoints: tuple[Endpoint, ...] = Field(min_length=1, max_length=255)
     region: str = Field(default="us-east-1", min_length=1, max_length=64)
