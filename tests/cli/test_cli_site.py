@@ -1,7 +1,5 @@
 """`maul site`: import, check and draw, with their exit codes."""
 
-
-
 import io
 import json
 import sys
@@ -94,7 +92,7 @@ def test_lldp_that_sees_less_leaves_doubt(tmp_path):
 
 def test_a_plan_heats_the_map(tmp_path, capsys):
     link = {"name": "tor-r1:eth49>spine-1:eth1", "capacity_bps": 1e11, "background_bps": 0, "shared": True, "cap": 0.6,
-            "ours_bps": 7e10, "worst_bps": 7e10, "worst_when": None, "shares": {}}  # fmt: skip
+            "ours_bps": 7e10, "worst_bps": 7e10, "worst_when": None, "up": {}, "down": {}}  # fmt: skip
     plan = tmp_path / "plan.json"
     plan.write_text(
         json.dumps({"fleet": {"wheel": 1, "generators": [], "links": [link], "load": {}}}), encoding="utf-8"

@@ -94,7 +94,7 @@ def test_colour_is_heat(place):
 
 def test_a_plan_colours_the_map(place):
     link = {"name": "spine-1:eth1>tor-r1:eth49", "capacity_bps": 100e9, "background_bps": 34e9, "shared": True, "cap": 0.6,
-            "ours_bps": 31e9, "worst_bps": 88e9, "worst_when": "switch spine-2", "shares": {}}  # fmt: skip
+            "ours_bps": 31e9, "worst_bps": 88e9, "worst_when": "switch spine-2", "up": {}, "down": {}}  # fmt: skip
     sender = {
         "name": "load-r1-1",
         "host": "load-r1-1",
