@@ -1,6 +1,6 @@
 """How long the placement of a load takes on a large network: a three-tier Clos with every single failure looked at.
 
-    python benchmarks/placement.py [--servers 10000] [--pods 25] [--leaves 10] [--spines 4] [--cores 10]
+python benchmarks/placement.py [--servers 10000] [--pods 25] [--leaves 10] [--spines 4] [--cores 10]
 """
 
 import argparse
@@ -93,7 +93,7 @@ def main() -> None:
     site = clos(wanted.servers, wanted.pods, wanted.leaves, wanted.spines, wanted.cores)
     print(f"site read and checked: {time.perf_counter() - began:.1f} s")
     bits = wanted.gbit * GBIT
-    demand = Demand(Load(requests_per_s=bits / 8e6, sent_bps=bits / 4, received_bps=bits), 1e6, 20_000, ("s3",))
+    demand = Demand(Load(requests_per_s=bits / 8e6, sent_bps=bits / 4, received_bps=bits), 1e6, 20_000, 20_000, ("s3",))
     began, cpu = time.perf_counter(), time.process_time()
     plan = place(site, Fleet(rack_share="10%"), demand)
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu

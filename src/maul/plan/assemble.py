@@ -19,6 +19,7 @@ from maul.core.ids import run_number
 from maul.plan.budget import over_budget
 from maul.plan.ceiling import above_ceiling, ceiling_of
 from maul.plan.costs import mean_cost
+from maul.plan.fleet_model import FleetPlan
 from maul.plan.ground import Ground, TraceKey, apportion
 from maul.plan.harm import fault_plans
 from maul.plan.limiting import (
@@ -40,6 +41,7 @@ from maul.plan.model import (
 )
 from maul.plan.notes import limit_notes, notes
 from maul.plan.passes import phase_plans
+from maul.plan.placement import demand_of, place
 from maul.plan.places import door_problems, endpoint_problems, target_endpoints
 from maul.plan.replays import NO_TRACES, trace_problems
 from maul.plan.shards import Demand, choose_shards
@@ -81,7 +83,6 @@ def build(
     Raises CampaignError with every problem, its line, and the arithmetic where a total exceeds a limit.
     """
     source = campaign.source
-    source = campaign.source
     overrides = overrides or Overrides()
     campaign = _overridden(campaign, overrides)
     searched = overrides.limit is not None
@@ -91,7 +92,6 @@ def build(
         *endpoint_problems(campaign, site),
         *door_problems(campaign, site, parties),
         *trace_problems(campaign, parties, traces),
-        *_unbuilt(campaign),
     ]
     if searched and not problems:
         problems = list(limit_problems(campaign))
@@ -104,9 +104,11 @@ def build(
     phases = limit_phases(grounds[0]) if searched else phase_plans(grounds)
     faults, fault_problems = ((), []) if searched else fault_plans(campaign, site, phases, fault_kinds)
     ceiling = None
-    if calibration is not None and len(parties) == 1:  # of several tenants each has a load of its own
+    # of several tenants each has a load of its own, and a fleet's machines are not this one
+    if calibration is not None and len(parties) == 1 and campaign.fleet is None:
         ceiling = ceiling_of(calibration, campaign.workload, grounds[0].endpoints, grounds[0].shards, cores)
-    problems = [*fault_problems, *over_budget(campaign, phases, parties)]
+    fleet, fleet_problems = _fleet(campaign, site, grounds[0], phases)
+    problems = [*fault_problems, *fleet_problems, *over_budget(campaign, phases, parties)]
     if not searched:  # a search ends by itself where the generator is the limit
         problems += above_ceiling(campaign, ceiling)
     if problems:
@@ -138,15 +140,22 @@ def build(
         expected=sum((phase.expected for phase in phases), Amount()),
         seconds=_seconds(phases),
         ceiling=ceiling,
+        fleet=fleet,
         notes=limit_notes(campaign, site, phases, parties) if searched else notes(campaign, site, phases, parties),
     )
 
 
-def _unbuilt(campaign: Campaign) -> Iterator[Problem]:
-    """What a campaign can say and this maul cannot do."""
-    for key in ("fleet",):
-        if getattr(campaign, key) is not None:
-            yield Problem((key,), "is not built yet; leave it out")
+def _fleet(
+    campaign: Campaign, site: Site, ground: Ground, phases: tuple[PhasePlan, ...]
+) -> tuple[FleetPlan | None, tuple[Problem, ...]]:
+    """Who sends which part, and what speaks against it."""
+    if campaign.fleet is None:
+        return None, ()
+    demand = demand_of(phases, [(one.name, one.url) for one in ground.endpoints], ground.traces)
+    try:
+        return place(site, campaign.fleet, demand), ()
+    except CampaignProblemsError as error:
+        return None, error.problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from maul.plan.engine_plan import (
     UniformSizes,
 )
 from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan, SearchPlan, TenantPlan
+from maul.plan.telling_fleet import fleet_rows, link_rows
 
 Row = tuple[str, str]  # a name at the left, a sentence at the right
 
@@ -31,7 +32,9 @@ def explain(plan: Plan) -> list[str]:
         ("phases", [row for phase in plan.phases for row in _phase(plan, phase)]),
         ("judged by", list(_judged(plan))),
         ("ceilings (kept by the plan, by the engine and by the guard)", list(_ceilings(plan))),
-        ("to note", [("", note) for note in plan.notes]),
+        ("fleet", list(fleet_rows(plan.fleet)) if plan.fleet else []),
+        ("what the fullest links will carry", list(link_rows(plan.fleet.links)) if plan.fleet else []),
+        ("to note", [("", note) for note in (*plan.notes, *(plan.fleet.notes if plan.fleet else ()))]),
     ]
     width = max(len(name) for _, rows in sections for name, _ in rows)
     lines: list[str] = []

@@ -1,8 +1,10 @@
 """Carried: what every link will carry of a placement, in normal state and at its worst."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from maul.plan.fleet_model import LinkLoad
 from maul.plan.placement.failures import Failure
@@ -39,14 +41,10 @@ def _shared_ways(world: World, parts: Mapping[str, float]) -> Iterator[tuple[tup
         if total[row] <= 0:
             continue
         edge = int(rows.edge[row])
-        shares: dict[str, float] = {}
-        bits: dict[str, float] = {}
-        for table, load in ((up, demand.sent_bps), (down, demand.received_bps)):
-            begin, end = table.indptr[edge], table.indptr[edge + 1]
-            for group, part in zip(table.indices[begin:end].tolist(), table.data[begin:end].tolist(), strict=True):
-                for name in members.get(group, ()) if load else ():
-                    shares[name] = min(1.0, shares.get(name, 0.0) + part)
-                    bits[name] = bits.get(name, 0.0) + part * load * parts[name]
+        sent = _by_server(up, edge, members) if demand.sent_bps else {}
+        received = _by_server(down, edge, members) if demand.received_bps else {}
+        bits = [part * demand.sent_bps * parts[name] for name, part in sent.items()]
+        bits += [part * demand.received_bps * parts[name] for name, part in received.items()]
         failure = int(rows.failure[row])
         yield (
             (int(wiring.link[edge]), edge % 2),
@@ -56,13 +54,20 @@ def _shared_ways(world: World, parts: Mapping[str, float]) -> Iterator[tuple[tup
                 background_bps=float(edges.background_bps[edge]),
                 shared=bool(edges.shared[edge]),
                 cap=float(edges.cap[edge]),
-                ours_bps=sum(bits.values()),
+                ours_bps=math.fsum(bits),
                 worst_bps=float(total[row]),
                 worst_when=None if failure == NORMAL else world.failures[failure].name,
-                shares=shares,
-                bps=bits,
+                up=sent,
+                down=received,
             ),
         )
+
+
+def _by_server(table: csc_array, edge: int, members: Mapping[int, Sequence[str]]) -> dict[str, float]:
+    """Which part of each server's own load crosses the edge."""
+    begin, end = table.indptr[edge], table.indptr[edge + 1]
+    groups = zip(table.indices[begin:end].tolist(), table.data[begin:end].tolist(), strict=True)
+    return {name: min(1.0, part) for group, part in groups for name in members.get(group, ())}
 
 
 def _cables(world: World, parts: Mapping[str, float]) -> Iterator[tuple[tuple[int, int], LinkLoad]]:
@@ -77,9 +82,7 @@ def _cables(world: World, parts: Mapping[str, float]) -> Iterator[tuple[tuple[in
                     yield (number, 0 if (network.links[number].nodes[0] == name) == sends else 1), load
 
 
-def _cable(
-    world: World, link: Link, host: str, way: tuple[Cabling, int, bool], share: float
-) -> LinkLoad | None:
+def _cable(world: World, link: Link, host: str, way: tuple[Cabling, int, bool], share: float) -> LinkLoad | None:
     cabling, place, sends = way
     caps, load = world.fleet.caps, world.demand.load
     whole = load.sent_bps if sends else load.received_bps
@@ -92,36 +95,36 @@ def _cable(
     moved = worst > part and bool(world.failures)
     ours = whole * share * (worst if moved else part)
     uneven = 2 * link.members * np.log(max(1.0, 1 / part if part else 1.0) * link.members) * whole
-    fullest = float(worst_bps(np.array([ours]), np.array([uneven / world.demand.connections]))[0])
+    fullest = float(worst_bps(np.array([ours]), np.array([uneven / world.demand.flows]))[0])
     scale, when = 1.0, "another cable of it is down" if moved else None
     if world.failures and link.members > 1 and not moved:
         scale, when = link.members / (link.members - 1), f"one of its {link.members} members is down"
     cap = caps.shared if link.shared_by else caps.dedicated
-    bits = whole * share * part
     return LinkLoad(
         name=link.directions[0 if out else 1],
         capacity_bps=link.capacity,
         background_bps=background,
         shared=bool(link.shared_by),
         cap=min(cap, caps.failure) if world.failures else cap,
-        ours_bps=bits,
+        ours_bps=whole * share * part,
         worst_bps=(background + fullest) * scale,
         worst_when=when,
-        shares={host: part},
-        bps={host: bits},
+        up={host: part} if sends and part else {},
+        down={host: part} if part and not sends else {},
     )
 
 
-def cut_off(world: World, parts: Mapping[str, float]) -> tuple[Failure, int, float] | None:
-    """The failure that keeps most of the load from being sent: how many servers, and which part of the load."""
-    by_group = world.by_group(parts)
-    group_of = world.group_of()
-    worst: tuple[Failure, int, float] | None = None
+def cut_off(world: World, parts: Mapping[str, float]) -> list[tuple[Failure, int, float]]:
+    """Failures that keep load from being sent, worst first: how many servers they cut off, and which part of the load.
+
+    Of those that are equally bad the first.
+    """
+    by_group, group_of = world.by_group(parts), world.group_of()
+    found: dict[tuple[int, float], Failure] = {}
     for number, groups, gone in world.flows.lost:
-        failure = world.failures[number]
         part = float(by_group[groups] @ gone)
-        if part > (worst[2] if worst else 1e-9):
-            hit = set(groups.tolist())
-            servers = sum(group_of[name] in hit for name in parts)
-            worst = failure, servers, part
-    return worst
+        hit = set(groups.tolist())
+        servers = sum(group_of[name] in hit for name in parts)
+        if part > 1e-9:
+            found.setdefault((servers, round(part, 6)), world.failures[number])
+    return sorted(((one, *key) for key, one in found.items()), key=lambda one: (-one[2], -one[1]))

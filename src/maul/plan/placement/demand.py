@@ -4,7 +4,6 @@ Bodies and HTTP headers come from `plan.costs`; this adds what TCP, TLS and Ethe
 each other, so each quantity is that of the phase in which it is highest.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +31,9 @@ class Demand:
     packets_per_s: float
     """To the target."""
     connections: int
-    """Open at once: as many flows as hashing can spread."""
+    """Open at once; every server has its part of them."""
+    flows: int
+    """How many hashing can spread: as many as there are connections."""
     endpoints: tuple[str, ...]
 
 
@@ -75,6 +76,7 @@ def demand_of(
         ),
         packets_per_s=max((_packets(one) for one in streams), default=0.0),
         connections=max(1, flows),
+        flows=max(1, flows),
         endpoints=tuple(name for name, _ in endpoints),
     )
 
@@ -119,6 +121,5 @@ def _peak(phase: PhasePlan, one: PassPlan, traces: Mapping[TraceKey, Trace]) -> 
     if phase.search is not None:
         return phase.search.to_per_s
     if isinstance(one.engine.arrivals, TraceArrivals):
-        trace = traces.get((phase.name, one.tenant))
-        return float(trace.peak_per_s) if trace is not None else math.nan
+        return float(traces[phase.name, one.tenant].peak_per_s)
     return peak_per_s(one.engine.arrivals)

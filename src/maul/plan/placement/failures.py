@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maul.plan.placement.wiring import Wiring, links_by_ends
-from maul.site.model_network import Link
+from maul.site.topology import link_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ def failures_of(wiring: Wiring) -> Iterator[Failure]:
     for number, edges in by_link.items():
         link = links[number]
         if link.members > 1:
-            yield Failure(f"one of {link.members} members of {link_name(link)} is down", member_of=number)
-        yield Failure(f"{link_name(link)} is down", tuple(edges))
+            yield Failure(f"one of {link.members} members of {link_words(link.between)} is down", member_of=number)
+        yield Failure(f"{link_words(link.between)} is down", tuple(edges))
     starts, order = wiring.out_edges()
     for name, node in wiring.node_of_switch.items():
         out = order[starts[node] : starts[node + 1]]
@@ -44,15 +44,6 @@ def failures_of(wiring: Wiring) -> Iterator[Failure]:
             for place, edge in enumerate(group.edges):
                 switch = wiring.nodes[int(wiring.head[edge])]
                 yield Failure(f"its cable {place + 1} to {switch} is down", (edge, edge ^ 1), cable_of=number)
-
-
-def link_name(link: Link) -> str:
-    """A link as people name it.
-
-    >>> link_name(Link(between=("tor-r1:up0", "spine:dn0"), capacity="1Gbit/s"))
-    'tor-r1:up0 – spine:dn0'
-    """
-    return " – ".join(link.between)
 
 
 def _groups(wiring: Wiring, by_link: dict[int, list[int]]) -> Iterator[Failure]:

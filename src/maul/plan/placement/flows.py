@@ -116,7 +116,7 @@ class FlowMaker:
             for line in np.unique(failure[gone > SAME]):
                 cut = (failure == line) & (gone > SAME)
                 lost.append((numbers[line], group[cut], gone[cut]))
-            key, least, more = _rows(piece, failure, group, up, down, edges, groups)
+            key, least, more = _rows(piece, _Batch(failure, group, edges, groups), up, down)
             local, edge = key // edges, key % edges
             keys.append(np.array(numbers, dtype=np.int64)[local] * edges + edge)
             finest.append(least)
@@ -138,10 +138,10 @@ class FlowMaker:
         self, failures: Sequence[Failure], up: csr_array, down: csr_array
     ) -> Iterator[tuple[list[int], Ints, Ints]]:
         """Pairs of failure and group whose load crosses what fails, in batches: failures, line in them, group."""
-        line = np.concatenate([np.full(len(one.edges), place) for place, one in enumerate(failures)] or [[]])
-        edge = np.concatenate([np.array(one.edges, dtype=np.int64) for one in failures] or [[]])
+        line = np.array([place for place, one in enumerate(failures) for _ in one.edges], dtype=np.int64)
+        edge = np.array([edge for one in failures for edge in one.edges], dtype=np.int64)
         shape = (len(failures), self.wiring.edges)
-        failing = csr_array(coo_array((np.ones(len(line)), (line.astype(np.int64), edge.astype(np.int64))), shape=shape))
+        failing = csr_array(coo_array((np.ones(len(line)), (line, edge)), shape=shape))
         hit = csr_array(failing @ (up + down).T)
         numbers: list[int] = []
         lines: list[Ints] = []
@@ -165,7 +165,7 @@ class FlowMaker:
 
     def _piece(self, failure: Ints, group: Ints, dead: Bools) -> _Piece:
         """Fractions of pairs; `dead`: lines × edges, `failure`: each pair's line."""
-        lines, hosts, pairs = len(dead), len(self.hosts), len(group)
+        lines, hosts = len(dead), len(self.hosts)
         planes, special = self._planes(dead, failure, group)
         to_host, to_group = special[: lines * hosts].reshape(lines, hosts), special[lines * hosts :]
         nodes = self._nodes[group]
@@ -228,10 +228,21 @@ class FlowMaker:
         return np.asarray((each @ self.member) * reached / len(self.member))
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Pairs of failure (its line) and group, and how many edges and groups there are."""
+
+    failure: Ints
+    group: Ints
+    edges: int
+    groups: int
+
+
 def _rows(
-    piece: _Piece, failure: Ints, group: Ints, up: csr_array, down: csr_array, edges: int, groups: int
+    piece: _Piece, batch: _Batch, up: csr_array, down: csr_array
 ) -> tuple[Ints, Floats, tuple[csr_array, csr_array]]:
     """Of a batch: the rows (line × edges + edge), the smallest part in each, and the differences to normal."""
+    failure, group, edges = batch.failure, batch.group, batch.edges
     entries = []
     for parts, normal in ((piece.up, up), (piece.down, down)):
         before = csr_array(normal[group])
@@ -255,7 +266,7 @@ def _rows(
                     np.concatenate([now_part, -was_part]),
                     (np.concatenate([now_row, was_row]), np.concatenate([now_group, was_group])),
                 ),
-                shape=(len(key), groups),
+                shape=(len(key), batch.groups),
             )
         )
         table.data[np.abs(table.data) < SAME] = 0.0

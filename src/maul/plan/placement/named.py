@@ -16,7 +16,6 @@ from maul.plan.placement.rows import NORMAL, Rows
 from maul.plan.placement.servers import (
     WITHOUT_END,
     Ceiling,
-    busy_hosts,
     cable_ceilings,
     cablings,
     lowest_of,
@@ -30,6 +29,7 @@ from maul.plan.placement.world import World, target_problems, world_of
 from maul.site import Site
 from maul.site.model import Host
 from maul.site.model_network import Network
+from maul.site.topology import target_racks
 
 BROKEN_MAX = 40  # caps told one by one
 
@@ -161,7 +161,7 @@ def _broken_servers(world: World, network: Network, parts: Mapping[str, float]) 
     for name, part in parts.items():
         group = group_of[name]
         own = cable_ceilings(
-            world.servers[name], world.wiring.groups[group], cabling[group], network, world.demand, caps,
+            world.servers[name], cabling[group], world.wiring.cables_of(name, group), world.demand, caps,
             every_failure=bool(world.failures),
         )  # fmt: skip
         lowest = lowest_of([*own, *from_source])
@@ -175,13 +175,12 @@ def _broken_servers(world: World, network: Network, parts: Mapping[str, float]) 
 
 
 def _broken_wishes(world: World, site: Site, parts: Mapping[str, float]) -> Iterator[str]:
-    network, fleet = world.wiring.network, world.fleet
+    fleet = world.fleet
     hosts = {host.name: host for host in site.hosts}
-    busy = {hosts[name].rack for name in busy_hosts(site, network) if name in hosts}
     racks: dict[str, float] = {}
     for name, part in parts.items():
         racks[hosts[name].rack] = racks.get(hosts[name].rack, 0.0) + part
-    near = sorted(set(racks) & busy)
+    near = sorted(set(racks) & target_racks(site))
     if fleet.avoid_target_racks and near:
         yield f"racks that hold part of the target send load, too: {', '.join(near)}"
     if len(racks) < fleet.racks_at_least:

@@ -36,7 +36,7 @@ NAMED_MAX = 6
 
 def best(site: Site, network: Network, fleet: Fleet, demand: Demand) -> FleetPlan:
     """The best choice among the hosts that may be borrowed. Raises CampaignProblemsError."""
-    servers, left_out = candidates(site, network, fleet)
+    servers, left_out = candidates(site, fleet)
     problems = target_problems(site, network, demand)
     if not servers:
         problems.append(Problem(("fleet", "agents"), f"no host can be borrowed: {_reasons(left_out)}; {_LEND}"))
@@ -54,7 +54,7 @@ def best(site: Site, network: Network, fleet: Fleet, demand: Demand) -> FleetPla
         raise CampaignProblemsError([_too_much(world, program, most, left_out)], None)
     chosen, notes = _chosen(world, program, most)
     ceilings = {name: one.ceiling for one in classes for name in one.hosts}
-    wheel, widths = _rounded(world, chosen, ceilings, overall, program)
+    wheel, widths = _rounded(world, chosen, ceilings, program)
     parts = {name: width / wheel for name, width in zip(chosen, widths, strict=True)}
     return FleetPlan(
         wheel=wheel,
@@ -72,23 +72,31 @@ _LEND = "give hosts a borrow section in the site"
 
 
 def _reasons(left_out: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "the site has none"
+    return (
+        ", ".join(f"{count} host{'s'[: count > 1]} {reason}" for reason, count in left_out.items())
+        or "the site has none"
+    )
 
 
 def left_words(left_out: Mapping[str, int]) -> list[str]:
     """Hosts that could be lent and were not looked at."""
     count = {reason: number for reason, number in left_out.items() if reason != "may not be borrowed"}
-    return [f"hosts left out: {_reasons(count)}"] if count else []
+    return [f"left out: {_reasons(count)}"] if count else []
 
 
 def cut_words(world: World, parts: Mapping[str, float]) -> list[str]:
-    """Which failure silences load servers."""
-    worst = cut_off(world, parts)
-    if worst is None:
-        return []
-    failure, servers, part = worst
-    count = f"{servers} load server{'' if servers == 1 else 's'}"
-    return [f"while {failure.name}, {count} cannot reach the whole target: {part:.3g} of the load is not sent"]
+    """Which failures silence load servers: the worst that silences all, and the worst that leaves some."""
+    every = cut_off(world, parts)
+    whole, some = [one for one in every if one[1] == len(parts)], [one for one in every if one[1] < len(parts)]
+    says = []
+    for failure, servers, part in (*whole[:1], *some[:1]):
+        who = "no load server can" if servers == len(parts) else f"{_servers(servers)} cannot"
+        says.append(f"while {failure.name}, {who} reach the whole target: {100 * part:.3g} % of the load is not sent")
+    return says
+
+
+def _servers(count: int) -> str:
+    return f"{count} load server{'' if count == 1 else 's'}"
 
 
 def _racks_suffice(classes: Sequence[ServerClass], fleet: Fleet, left_out: Mapping[str, int]) -> None:
@@ -157,7 +165,6 @@ def _rounded(
     world: World,
     chosen: Mapping[str, float],
     ceilings: Mapping[str, Ceiling],
-    overall: Sequence[Ceiling],
     program: Program,
 ) -> tuple[int, list[int]]:
     names = list(chosen)
@@ -167,10 +174,10 @@ def _rounded(
     racks = np.array([program.racks.index(world.servers[name].rack) for name in names])
     rows = world.rows
     scale = np.maximum(rows.usable_bps, 1e-3 * rows.capacity_bps)
-    del overall
 
     def over_rows(parts: Floats) -> Floats:
-        by_group = np.bincount(groups, weights=parts, minlength=len(world.wiring.groups))
+        by_group = np.zeros(len(world.wiring.groups))
+        np.add.at(by_group, groups, parts)
         return np.asarray((rows.ours_bps(by_group) - rows.usable_bps) / scale)
 
     def breaks(parts: Floats) -> float:

@@ -111,15 +111,26 @@ class _Part:
     scale: Floats
 
 
-def rows_of(
-    wiring: Wiring, flows: Flows, failures: Sequence[Failure], demand: Demand, caps: Caps, router: Router
-) -> Rows:
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What rows are made of."""
+
+    wiring: Wiring
+    flows: Flows
+    failures: Sequence[Failure]
+    demand: Demand
+    caps: Caps
+
+
+def rows_of(scene: Scene, router: Router) -> Rows:
     """Every row that our load can be on."""
+    wiring, flows, failures = scene.wiring, scene.flows, scene.failures
+    demand, caps = scene.demand, scene.caps
     edges = edges_of(wiring, caps, bool(failures))
     sent, received = demand.load.sent_bps, demand.load.received_bps
     base = csr_array((sent * flows.up + received * flows.down).T)
     moved = _moved_background(wiring, failures, edges.background_bps, router)
-    parts = list(_parts(wiring, flows, failures, demand, edges, moved))
+    parts = list(_parts(scene, edges, moved))
     failure = np.concatenate([one.failure for one in parts])
     edge = np.concatenate([one.edge for one in parts])
     scale = np.concatenate([one.scale for one in parts])
@@ -143,11 +154,10 @@ def rows_of(
     )
 
 
-def _parts(
-    wiring: Wiring, flows: Flows, failures: Sequence[Failure], demand: Demand, edges: Edges, moved: "_Moved"
-) -> Iterator[_Part]:
+def _parts(scene: Scene, edges: Edges, moved: "_Moved") -> Iterator[_Part]:
     """Normal state; what failures change of ours; what only brings more of the others'; bundles that lose a member."""
-    groups, load, changes = len(wiring.groups), demand.load, flows.changes
+    wiring, flows, failures = scene.wiring, scene.flows, scene.failures
+    groups, load, changes = len(wiring.groups), scene.demand.load, flows.changes
     carries = np.zeros(wiring.edges, dtype=bool)
     carries[np.concatenate([flows.up.indices, flows.down.indices])] = True
     used = np.nonzero(carries & (wiring.link >= 0))[0]
@@ -178,7 +188,7 @@ def _unevenness(flows: Flows, demand: Demand, edge: Ints, members: Floats, fines
     changes = flows.changes
     np.logical_or.at(up, changes.edge, np.diff(changes.up.indptr) > 0)
     np.logical_or.at(down, changes.edge, np.diff(changes.down.indptr) > 0)
-    each = np.maximum(up * demand.load.sent_bps, down * demand.load.received_bps) / demand.connections
+    each = np.maximum(up * demand.load.sent_bps, down * demand.load.received_bps) / demand.flows
     return np.asarray(2 * members * np.log(np.maximum(members / finest, 1.0)) * each[edge])
 
 

@@ -11,10 +11,11 @@ from maul.plan.fleet_model import Load
 from maul.plan.placement.demand import Demand
 from maul.plan.placement.flows import Flows
 from maul.plan.placement.rows import usable_bps
-from maul.plan.placement.wiring import Group, Wiring, cable_port
+from maul.plan.placement.wiring import Wiring, cable_port
 from maul.site import Site
 from maul.site.model import Host
 from maul.site.model_network import Link, Network, Thresholds
+from maul.site.topology import target_hosts, target_racks
 
 WITHOUT_END = 1e6  # times the load that is asked
 
@@ -41,30 +42,10 @@ class ServerClass:
     ceiling: Ceiling
 
 
-def target_hosts(site: Site, network: Network, endpoint: str) -> tuple[str, ...]:
-    """The hosts that an endpoint's load goes to; empty when the site does not tell.
-
-    Those of its VIP; else the host whose address its URL has; else, for a gateway, those of the services behind it.
-    """
-    for vip in network.vips:
-        if vip.endpoint == endpoint:
-            return vip.hosts
-    door = site.endpoint(endpoint)
-    at_address = tuple(host.name for host in site.hosts if host.address == door.host)
-    if at_address or door.kind != "gateway":
-        return at_address
-    return tuple(dict.fromkeys(service.host for service in site.services if service.name in door.serves))
-
-
-def busy_hosts(site: Site, network: Network) -> set[str]:
-    """Hosts that are part of the target."""
-    return {service.host for service in site.services} | {host for vip in network.vips for host in vip.hosts}
-
-
-def candidates(site: Site, network: Network, fleet: Fleet) -> tuple[dict[str, Host], dict[str, int]]:
+def candidates(site: Site, fleet: Fleet) -> tuple[dict[str, Host], dict[str, int]]:
     """Hosts that may be borrowed, and how many are left out for which reason."""
-    busy = busy_hosts(site, network)
-    racks = {host.rack for host in site.hosts if host.name in busy} if fleet.avoid_target_racks else set()
+    busy = target_hosts(site)
+    racks = target_racks(site) if fleet.avoid_target_racks else frozenset()
     found: dict[str, Host] = {}
     out: dict[str, int] = {}
     for host in site.hosts:
@@ -145,8 +126,7 @@ def cablings(wiring: Wiring, flows: Flows) -> list[Cabling]:
                 tuple(back),
                 tuple(part + worst_up.get((number, edge), 0.0) for part, edge in zip(there, group.edges, strict=True)),
                 tuple(
-                    part + worst_down.get((number, edge ^ 1), 0.0)
-                    for part, edge in zip(back, group.edges, strict=True)
+                    part + worst_down.get((number, edge ^ 1), 0.0) for part, edge in zip(back, group.edges, strict=True)
                 ),
             )
         )
@@ -166,10 +146,9 @@ def _worst(wiring: Wiring, flows: Flows, *, up: bool) -> dict[tuple[int, int], f
 
 
 def cable_ceilings(
-    host: Host, group: Group, cabling: Cabling, network: Network, demand: Demand, caps: Caps, *, every_failure: bool
+    host: Host, cabling: Cabling, links: Sequence[Link], demand: Demand, caps: Caps, *, every_failure: bool
 ) -> Iterator[Ceiling]:
     """What the host's cables and cards let pass, in normal state and when another of its cables is down."""
-    links = [network.links[number] for number in group.cables[host.name]]
     for place, link in enumerate(links):
         forward = link.nodes[0] == host.name
         for sends, (normal, worst) in (
@@ -194,7 +173,7 @@ def cable_ceilings(
                     continue
                 room = max(most * link.capacity / scale - load, 0.0)
                 ways = max(1.0, 1 / part) * link.members
-                yield _on_wire(room, bits * part, 2 * link.members * np.log(ways) * bits / demand.connections, words)
+                yield _on_wire(room, bits * part, 2 * link.members * np.log(ways) * bits / demand.flows, words)
             card = _card_bps(host, link)
             if card is not None and bits * max(normal, worst) > 0:
                 room = max(caps.nic * card - others, 0.0)
@@ -238,7 +217,7 @@ def classes_of(
                     *own_ceilings(host, demand),
                     *from_source,
                     *cable_ceilings(
-                        host, group, cabling[number], network, demand, fleet.caps,
+                        host, cabling[number], wiring.cables_of(name, number), demand, fleet.caps,
                         every_failure=fleet.survive_one_failure,
                     ),
                 ]

@@ -57,6 +57,10 @@ class Wiring:
         """The name of a direction, as the site says it."""
         return self.network.links[int(self.link[edge])].directions[edge % 2]
 
+    def cables_of(self, host: str, group: int) -> tuple[Link, ...]:
+        """The links of a server of that group."""
+        return tuple(self.network.links[number] for number in self.groups[group].cables[host])
+
     def out_edges(self) -> tuple[Ints, Ints]:
         """CSR by tail: where the edges of a node begin, and the edges."""
         return _by(self.tail, len(self.nodes))
@@ -140,11 +144,6 @@ def _group_marks(network: Network) -> dict[int, tuple[int, ...]]:
 def links_by_ends(links: Sequence[Link]) -> dict[frozenset[str], int]:
     """A link's number, by its two ends in either order."""
     return {frozenset(link.between): number for number, link in enumerate(links)}
-
-
-def rack_of_switch(network: Network) -> dict[str, str]:
-    """Leaf → rack, where the site says it."""
-    return {switch.name: switch.rack for switch in network.switches if switch.rack is not None}
 
 
 def cable_port(link: Link, host: str) -> str:

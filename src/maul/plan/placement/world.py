@@ -10,12 +10,12 @@ from maul.campaign.problems import Problem
 from maul.plan.placement.demand import Demand
 from maul.plan.placement.failures import Failure, failures_of
 from maul.plan.placement.flows import FlowMaker, Flows
-from maul.plan.placement.rows import Rows, rows_of
-from maul.plan.placement.servers import target_hosts
+from maul.plan.placement.rows import Rows, Scene, rows_of
 from maul.plan.placement.wiring import Floats, Wiring, wiring_of
 from maul.site import Site
 from maul.site.model import Host
 from maul.site.model_network import Network
+from maul.site.topology import hosts_of_endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class World:
 
 def world_of(site: Site, network: Network, fleet: Fleet, demand: Demand, servers: Mapping[str, Host]) -> World:
     """All of it. Ask `target_problems` first."""
-    hosts = {name: target_hosts(site, network, name) for name in demand.endpoints}
+    hosts = {name: hosts_of_endpoint(site, site.endpoint(name)) for name in demand.endpoints}
     wiring = wiring_of(site, network, [host for some in hosts.values() for host in some], servers)
     failures = tuple(failures_of(wiring)) if fleet.survive_one_failure else ()
     doors: list[Sequence[int]] = [[wiring.targets[host] for host in hosts[name]] for name in demand.endpoints]
     maker = FlowMaker(wiring, doors)
     flows = maker.flows(failures)
-    rows = rows_of(wiring, flows, failures, demand, fleet.caps, maker.router)
+    rows = rows_of(Scene(wiring, flows, failures, demand, fleet.caps), maker.router)
     return World(demand, fleet, servers, wiring, failures, flows, rows)
 
 
@@ -59,7 +59,7 @@ def target_problems(site: Site, network: Network, demand: Demand) -> list[Proble
     wired = {node for link in network.links for node in link.nodes}
     found = []
     for name in dict.fromkeys(demand.endpoints):
-        hosts = target_hosts(site, network, name)
+        hosts = hosts_of_endpoint(site, site.endpoint(name))
         if not hosts:
             found.append(
                 Problem(
