@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ENGINE_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help demo test check test-rust test-pure test-cluster bench docs lock clean setup
+.PHONY: help demo test check test-rust test-pure test-cluster it bench docs lock clean setup
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ test-pure: setup ## pure, contract and loopback tests
 
 test-cluster: setup ## tests on the real cluster (no privilege)
 	$(BIN)/pytest -m cluster --timeout 300 tests
+
+it: setup ## the lab with a network: what it promises, and fleets that hurt nobody (needs namespaces; says so if not)
+	$(BIN)/pytest --timeout 300 it
 
 bench: setup ## the engine alone, and ratios against peers in the same run (needs nginx and wrk)
 	$(BIN)/python benchmarks/engine_alone.py

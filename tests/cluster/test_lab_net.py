@@ -55,7 +55,7 @@ def test_up_s3_through_the_vip_and_down_without_a_trace(lab_base: Path):
         namespace_door(LocalHost())
     except MachineError as error:
         pytest.skip(f"no namespaces here: {error.message}")
-    before = traces()
+    before = traces(lab_base / "wired")
     lab = cluster.up("wired", lab_base / "wired", wiring=Wiring(uplink_bps=40e6))
     try:
         statuses = lab.status()
@@ -81,5 +81,5 @@ def test_up_s3_through_the_vip_and_down_without_a_trace(lab_base: Path):
         assert lab_host(lab.directory, "ops").run(("true",), 5.0).code == 0
     finally:
         lab.down()
-    assert left_since(before) == {}
+    assert left_since(lab_base / "wired", before) == {}
     assert [path.name for path in lab.directory.iterdir()] == ["logs"]
