@@ -4,6 +4,7 @@ import pytest
 from conduct_stage import RUN, T0_NS, make_plan, script
 
 from maul.conduct.checks import CHECKS, OPERATIONS_MIN, Facts, run_checks
+from maul.core.network_summary import CanarySummary, LinkSummary, NetworkSummary
 from maul.core.operation import ErrorClass, Op, Outcome
 from maul.core.summary import (
     AuditSummary,
@@ -278,7 +279,7 @@ def test_only_the_checks_that_the_plan_names_are_made_and_each_has_its_name():
     assert [check.name for check in run_checks(facts(plan=make_plan(checks=("durability",))))] == ["durability"]
     assert run_checks(facts(plan=make_plan(checks=()))) == []
     every = run_checks(facts(plan=make_plan(checks=tuple(CHECKS)), audit=audit(), reads=reads()))
-    unasked = {"objectives", "limit", "conditions-kept"}  # the plan has no search, and no conditional operation
+    unasked = {"objectives", "limit", "conditions-kept", "map-true", "links-kept"}  # no search, condition or fleet
     assert {check.name for check in every} == {"available", "quick", *CHECKS} - unasked
 
 
@@ -307,3 +308,49 @@ def test_conditions_are_checked_where_the_campaign_has_some(found, verdict):
 
 def test_conditions_are_no_matter_of_a_campaign_without_them():
     assert CHECKS["conditions-kept"](facts(conditions=ConditionsSummary(0, {}))) == []
+
+
+def link(**fields):
+    given = {
+        "name": "a>b", "shared": True, "capacity_bps": 1e9, "cap_bps": 6e8, "background_bps": 0, "planned_bps": 1e8,
+        "before_bps": 0, "seen_mean_bps": 1e8, "seen_max_bps": 2e8, "predicted_max_bps": 1e8, "discards": 0,
+        "down_s": 0, "over_cap_s": 0, "cuts": 0, **fields,
+    }  # fmt: skip
+    return LinkSummary(**given)
+
+
+def canary(**fields):
+    return CanarySummary(
+        **{"name": "c", "before_p99_ms": 1, "p99_ms": 1, "worst_p99_ms": 1, "sent": 9, "lost": 0, **fields}
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, PASS),
+        ({"links": [link(over_cap_s=1.0)]}, PASS),  # the guard must see it twice
+        ({"links": [link(over_cap_s=9.0)]}, FAIL),
+        ({"links": [link(over_cap_s=9.0, shared=False)]}, PASS),
+        ({"links": [link(discards=3)]}, FAIL),
+        ({"links": [link(discards=3, shared=False)]}, PASS),
+        ({"links": [link(discards=None)]}, UNKNOWN),
+        ({"links": [link(unwatched="no port", seen_max_bps=None, discards=None)]}, UNKNOWN),
+        ({"canaries": [canary(harmed=["it was slow"])]}, FAIL),
+        ({"canaries": [canary(p99_ms=None)]}, UNKNOWN),
+        ({"frozen_s": 3.0}, UNKNOWN),
+    ],
+)
+def test_links_kept(fields, expected):
+    network = NetworkSummary(**{"links": [link()], "canaries": [canary()], **fields})
+    assert verdict_of("links-kept", facts(network=network)) is expected
+    assert CHECKS["links-kept"](facts()) == []
+
+
+@pytest.mark.parametrize("found", [PASS, UNKNOWN, FAIL, None])
+def test_map_true(found):
+    trickle = PLAN.phases[1].model_copy(update={"name": "trickle", "kind": "trickle"})
+    plan = PLAN.model_copy(update={"phases": (*PLAN.phases, trickle)})
+    network = NetworkSummary(links=[], canaries=[], trickle_verdict=found, trickle_says="so")
+    assert verdict_of("map-true", facts(plan=plan, network=network)) is (UNKNOWN if found is None else found)
+    assert CHECKS["map-true"](facts(network=network)) == [], "no trickle was planned"

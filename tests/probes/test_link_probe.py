@@ -290,8 +290,8 @@ def test_many_nodes_few_queries() -> None:
     nodes = [Node(f"leaf-{index}", f"10.0.{index // 200}.{index % 200}") for index in range(120)]
     reader = PrometheusReader([f"{node.name}:up0" for node in nodes], nodes, "http://p", page)
     assert reader.read(T0) == {}
-    assert len(asked) == 3
-    assert max(map(len, asked)) < 8000
+    assert len(asked) == 12
+    assert max(map(len, asked)) < 2000
     assert len(reader.missing) == 120
 
 

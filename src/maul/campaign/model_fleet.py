@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from maul.campaign.part import Part
-from maul.campaign.quantities import Name, Ratio, Whole
+from maul.campaign.quantities import Flag, Name, Ratio, Whole
 
 
 class Caps(Part):
@@ -45,3 +45,5 @@ class Fleet(Part):
     true; 0: not at all."""
     trickle_error: Ratio = 0.2
     """By how much a link may carry more or less than predicted."""
+    unwatched: Flag = False
+    """Send across links that customers use although nothing reads their counters: without this it is refused."""

@@ -20,6 +20,8 @@ class CheckName(StrEnum):
     CONDITIONS_KEPT = "conditions-kept"
     FAULTS_PROVEN = "faults-proven"
     HEALED = "healed"
+    MAP_TRUE = "map-true"
+    LINKS_KEPT = "links-kept"
     GENERATOR_HONEST = "generator-honest"
     CLEANED = "cleaned"
 

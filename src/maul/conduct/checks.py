@@ -6,6 +6,7 @@ from typing import Any
 
 from maul.core.fleet_summary import FleetSummary
 from maul.core.histogram import LatencyKind
+from maul.core.network_summary import NetworkSummary
 from maul.core.operation import Op, Outcome
 from maul.core.summary import (
     AuditSummary,
@@ -25,6 +26,8 @@ from maul.plan.search import Judged, Why
 from maul.verify import audit, reads
 from maul.verify.conditions import CONDITIONAL, ConditionsSummary
 
+OVER_CAP_S = 2.0
+"""A link may be above its cap for the time that the guard needs to see it twice."""
 OPERATIONS_MIN = 50
 """Fewer operations than this decide nothing about an objective."""
 
@@ -46,6 +49,7 @@ class Facts:
     cleaned: Mapping[str, Any] | None
     ending: Ending
     fleet: FleetSummary | None = None
+    network: NetworkSummary | None = None
 
 
 def objectives(facts: Facts) -> list[Check]:
@@ -177,6 +181,41 @@ def healed(facts: Facts) -> list[Check]:
     return [Check(name="healed", verdict=Verdict.PASS, says=says)]
 
 
+def map_true(facts: Facts) -> list[Check]:
+    """Did the links carry each rack's trickle where the map of the network says?"""
+    network = facts.network
+    if network is None or not any(phase.kind == "trickle" for phase in facts.plan.phases):
+        return []
+    if network.trickle_verdict is None:
+        return [Check(name="map-true", verdict=Verdict.UNKNOWN, says="no trickle was sent to its end")]
+    return [Check(name="map-true", verdict=network.trickle_verdict, says=network.trickle_says)]
+
+
+def links_kept(facts: Facts) -> list[Check]:
+    """Did every shared link stay below its cap and throw nothing away, and did no customer's canary feel us?"""
+    network = facts.network
+    if network is None:
+        return []
+    shared = [link for link in network.links if link.shared]
+    broken = [
+        f"{link.name} was above its cap for {link.over_cap_s:.0f} s"
+        if link.over_cap_s > OVER_CAP_S
+        else f"{link.name} threw away {link.discards or 0.0:,.0f} frames"
+        for link in shared
+        if link.over_cap_s > OVER_CAP_S or (link.discards or 0.0) >= 1
+    ]
+    broken += [f"{one.name}: {one.harmed[0]}" for one in network.canaries if one.harmed]
+    if broken:
+        return [Check(name="links-kept", verdict=Verdict.FAIL, says="; ".join(broken))]
+    dim = [link.name for link in shared if link.unwatched or link.seen_max_bps is None or link.discards is None]
+    dim += [f"canary {one.name}" for one in network.canaries if one.p99_ms is None]
+    if dim or network.frozen_s:
+        blind = [f"the guard was blind for {network.frozen_s:.0f} s"] if network.frozen_s else []
+        says = "; ".join([*blind, *([f"nothing, or not all, was told of {', '.join(dim)}"] if dim else [])])
+        return [Check(name="links-kept", verdict=Verdict.UNKNOWN, says=says)]
+    return [Check(name="links-kept", verdict=Verdict.PASS, says=network.says)]
+
+
 def generator_honest(facts: Facts) -> list[Check]:
     """Do the numbers speak of the target, not of us?"""
     if facts.generator is None:
@@ -223,6 +262,8 @@ CHECKS: dict[str, Callable[[Facts], list[Check]]] = {
     "conditions-kept": conditions_kept,
     "faults-proven": faults_proven,
     "healed": healed,
+    "map-true": map_true,
+    "links-kept": links_kept,
     "generator-honest": generator_honest,
     "cleaned": cleaned,
 }

@@ -16,6 +16,7 @@ from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
 from maul.conduct.judge import judge
 from maul.conduct.limit import search_limit
+from maul.conduct.network_senses import watched
 from maul.conduct.permission import PermissionWatch, admit, check_plan, held, permission_of, senders_of
 from maul.conduct.phases import run_passes, run_phase
 from maul.conduct.prepare import door_of, place_on_paper, planned_on, refuse_fleet
@@ -27,6 +28,7 @@ from maul.conduct.senses import health_asker, sensing
 from maul.conduct.stage import GeneratorMaker, Stage
 from maul.conduct.stop import StopSwitch
 from maul.conduct.target import OpenTarget, open_target, take_back_buckets
+from maul.conduct.trickle import run_trickle
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import ExitCode, InternalError, MaulError
 from maul.core.event import Edge, EventKind
@@ -54,6 +56,7 @@ AFTER: dict[str, Callable[[Stage, PhasePlan], None]] = {
 
 WORK: dict[str, Callable[[Stage, PhasePlan], dict[str, Any]]] = {
     "limit": search_limit,
+    "trickle": run_trickle,
 }
 """What a phase of a kind does instead of its passes."""
 
@@ -129,7 +132,7 @@ def beat(
                         began_ns=clock.now_ns(),
                         traces=traces,
                     )
-                    _perform(stage, fetch, stays=place.logs is None)
+                    _perform(stage, fetch, place)
         except MaulError as error:
             if stage is None:
                 raise
@@ -154,6 +157,7 @@ def _judged(path: Path) -> Beaten:
 class _Place:
     """`logs`: of the embedded lab, which goes with the run. None: the site stays."""
 
+    path: Path
     site: Site
     text: str
     logs: Path | None
@@ -171,10 +175,11 @@ def _place(
 ) -> Iterator[_Place]:
     path = site or (Path(campaign.site_path) if campaign.site_path else None)
     if path is not None:
-        yield _Place(load_site(path), path.read_text(encoding="utf-8"), None)
+        yield _Place(path, load_site(path), path.read_text(encoding="utf-8"), None)
         return
     with cluster.embedded(f"beat-{run_id}", on_step=progress.step, deadman=deadman) as lab:
-        yield _Place(load_site(lab.site_path), lab.site_path.read_text(encoding="utf-8"), lab.layout.logs)
+        path = lab.site_path
+        yield _Place(path, load_site(path), path.read_text(encoding="utf-8"), lab.layout.logs)
 
 
 @contextlib.contextmanager
@@ -210,14 +215,19 @@ class _End:
     exit_code: int
 
 
-def _perform(stage: Stage, fetch: Fetch, *, stays: bool) -> None:
+def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
     """The phases, with the senses on. Errors of ours, the machine or the target end the run, not the record."""
     stage.note(EventKind.RUN, Edge.BEGAN, stage.plan.run_id, details=_beginning(stage))
     for line in explain(stage.plan):
         stage.note(EventKind.RUN, Edge.INSTANT, "plan", line)
     end, tidied = _End(Ending.FAILED, "a bug in maul ended the run", ExitCode.UNKNOWN), False
+    stays = place.logs is None
     try:
-        with PermissionWatch(stage), sensing(stage.site, stage.writer, stage.clock, fetch):
+        with (
+            PermissionWatch(stage),
+            sensing(stage.site, stage.writer, stage.clock, fetch),
+            watched(stage, place.path, fetch),
+        ):
             for phase in stage.plan.phases:
                 if stage.stopped:
                     break

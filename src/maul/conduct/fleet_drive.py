@@ -70,7 +70,7 @@ class FleetDrive:
             load.heard(drained.operations)
 
     def tick(self) -> None:
-        """Look for lost agents, let others take over when it is time, tell of the start, sample."""
+        """Look for lost agents, let others take over when it is time, tell of the start, sample, heed the links."""
         now_ns = self._stage.clock.now_ns()
         if not self._start_told:
             self._tell_start()
@@ -85,6 +85,8 @@ class FleetDrive:
                     self._close(load, loss)
         if now_ns - self._sampled_ns >= SAMPLE_S * 1e9:
             self._sample(now_ns)
+        if self._stage.link_guard is not None:
+            self._stage.link_guard.tick([load.many for load in self.loads])
 
     def end(self) -> None:
         """Close what is open, and add up what each agent `did`. The crew is from here on without those it lost."""

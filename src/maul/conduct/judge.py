@@ -15,6 +15,7 @@ from maul.conduct.checks import Facts, run_checks
 from maul.conduct.fleet_story import Story, fleet_summary, story_of
 from maul.conduct.generator_limits import generator_limits
 from maul.conduct.listings import parse_listings
+from maul.conduct.network_story import network_summary
 from maul.conduct.operations import WRITING_KINDS, one_per_request, operations_of_kinds
 from maul.conduct.recorded import LastWords, Text, last_words_of, plan_of
 from maul.core.errors import CampaignError, ExitCode
@@ -128,6 +129,7 @@ def judge(run: RunReader) -> Summary:
         cleaned=_details_of(tables.events, EventKind.NOTE, "cleaned"),
         ending=end.ending,
         fleet=fleet,
+        network=network_summary(plan, tables.events, tables.samples),
     )
     checks = run_checks(facts)
     verdict, exit_code = _verdict(checks, facts, end)
@@ -161,6 +163,7 @@ def judge(run: RunReader) -> Summary:
         gaps=_gaps(tables.events, began_ns),
         notes=_notes(tables.events),
         fleet=fleet,
+        network=facts.network,
         first_access=first_access(
             tables.operations, [phase.name for phase in plan.phases if phase.kind in ("warm-up", "load")]
         ),

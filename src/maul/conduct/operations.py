@@ -12,7 +12,7 @@ from maul.plan import Plan
 
 OperationArray = np.ndarray[Any, np.dtype[np.void]]
 
-WRITING_KINDS = frozenset({"prepare", "warm-up", "load", "limit"})
+WRITING_KINDS = frozenset({"prepare", "trickle", "warm-up", "load", "limit"})
 """Phases whose operations make the ledger. Audits read; clean-ups delete what the audit has seen."""
 
 

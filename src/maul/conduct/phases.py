@@ -275,6 +275,7 @@ def _intent(phase: PhasePlan) -> str:
         return f"search the highest rate that holds, at most {show_duration(phase.seconds)}"
     words = {
         "prepare": "write every object once",
+        "trickle": "a little from each rack in turn, to see whether the map of the network is true",
         "warm-up": "let it settle",
         "load": "load at an exact rate",
         "audit": f"read every object back through {', '.join(phase.endpoints)}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maul.conduct.crew import Crew
 from maul.conduct.progress import Progress
@@ -18,6 +18,9 @@ from maul.plan import Plan, RuntimeState, Trace
 from maul.plan.ground import TraceKey
 from maul.record import RunWriter
 from maul.site import Site
+
+if TYPE_CHECKING:
+    from maul.conduct.link_guard import LinkGuard  # which stands on a stage itself
 
 NOTHING: Mapping[str, Any] = {}
 GeneratorMaker = Callable[..., Generator]
@@ -45,6 +48,8 @@ class Stage:
     state: RuntimeState = field(default_factory=RuntimeState)
     crew: Crew | None = None
     """The agents of a fleet; None: this process makes the load itself."""
+    link_guard: "LinkGuard | None" = None
+    """Watches the links while a fleet sends; None where there is no fleet, or nothing to watch them by."""
     harmed: list[FaultSummary] = field(default_factory=list)
     """Every fault that is over: remembered in case that the disk of the record gives up."""
 

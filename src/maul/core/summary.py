@@ -4,23 +4,14 @@ Times are Unix nanoseconds, latencies milliseconds, ratios between 0 and 1.
 """
 
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict
 
 from maul.core.fleet_summary import FleetSummary
-from maul.core.verdict import Verdict
+from maul.core.network_summary import NetworkSummary
+from maul.core.verdict import VerdictName
 
 SCHEMA_VERSION = 1
-
-
-def _verdict(value: object) -> object:
-    return Verdict[value] if isinstance(value, str) else value
-
-
-VerdictName = Annotated[
-    Verdict, BeforeValidator(_verdict), PlainSerializer(lambda v: v.name, return_type=str, when_used="json")
-]
 
 
 class _Part(BaseModel):
@@ -410,3 +401,5 @@ class Summary(_Part):
     first_access: FirstAccess | None = None
     fleet: FleetSummary | None = None
     """None where one process made the load by itself."""
+    network: NetworkSummary | None = None
+    """None: no network was watched."""

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
 
 
 class Verdict(IntEnum):
@@ -21,3 +24,13 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     'UNKNOWN'
     """
     return max(verdicts, default=Verdict.UNKNOWN)
+
+
+def _verdict(value: object) -> object:
+    return Verdict[value] if isinstance(value, str) else value
+
+
+VerdictName = Annotated[
+    Verdict, BeforeValidator(_verdict), PlainSerializer(lambda v: v.name, return_type=str, when_used="json")
+]
+"""As JSON has it: by name."""

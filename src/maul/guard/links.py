@@ -41,8 +41,8 @@ class CanaryTerms:
 class LinkTerms:
     """What the guard holds a run against; it does not change while the run lasts.
 
-    `background`: of the directions that were seen before the load began; only these may go stale. `every_ns`: how
-    often their counters are fresh.
+    `background`: of the directions that were seen before the load began; only what was seen may go stale. `every_ns`:
+    how often their counters are fresh.
     """
 
     directions: Mapping[str, Direction]
@@ -272,7 +272,7 @@ def _staleness(
 
 def _ages(state: LinkGuardState, now_ns: int, terms: LinkTerms) -> Iterable[tuple[str, float]]:
     """How many polls ago each sense was last heard."""
-    for name in terms.background:
+    for name in terms.background.keys() & terms.directions.keys():
         last_ns = max(state.links[name].last_ns if name in state.links else 0, state.began_ns)
         yield name, (now_ns - last_ns) / terms.every_ns
     for name, canary in terms.canaries.items():

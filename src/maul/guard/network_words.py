@@ -116,6 +116,15 @@ def links_of(samples: Iterable[Sample]) -> dict[str, LinkReading]:
     }
 
 
+def together(readings: Sequence[LinkReading]) -> LinkReading:
+    """Several readings of one direction since the last look as one: the newest, and the worst that was lost."""
+    newest = readings[-1]
+    bits = next((one.bits_per_s for one in reversed(readings) if one.bits_per_s is not None), None)
+    lost = [one.discards_per_s for one in readings if one.discards_per_s is not None]
+    up = next((one.up for one in reversed(readings) if one.up is not None), None)
+    return LinkReading(newest.at_ns, bits, max(lost) if lost else None, up)
+
+
 def canaries_of(samples: Iterable[Sample]) -> dict[str, list[CanaryReading]]:
     """Every measurement among the samples, by canary, the oldest first."""
     found: dict[tuple[str, int], dict[str, float]] = {}

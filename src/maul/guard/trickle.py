@@ -5,7 +5,7 @@ A difference smaller than what others' traffic scatters by proves nothing, and i
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, variance
 
 from maul.core.units import show_bitrate
@@ -13,8 +13,8 @@ from maul.core.verdict import Verdict
 
 NOISE_SIGMAS = 3.5
 FLOW_SIGMAS = 3.0
-NOTHING = 0.01
-"""A direction that was to carry less than this part of the rack's busiest one was to carry nothing."""
+LITTLE = 0.1
+"""A direction that was to carry less than this part of the rack's busiest one is only looked at for too much."""
 READINGS_MIN = 3
 NAMED_MAX = 6
 
@@ -24,7 +24,8 @@ class Window:
     """A stretch of time in which one rack sent, or nobody (`rack` None). `readings` in bits per second, by direction.
 
     `predicted`: ours in each direction, by what the rack really sent. `alone`: the part of the rack's traffic that
-    crosses a direction, where equal ways share it; `flows`: connections that were spread over them.
+    crosses a direction, where equal ways share it; `flows`: connections that were spread over them. `unsure`: of
+    `predicted`, what is only estimated (acknowledgements).
     """
 
     rack: str | None
@@ -32,6 +33,9 @@ class Window:
     predicted: Mapping[str, float] = field(default_factory=dict)
     alone: Mapping[str, float] = field(default_factory=dict)
     flows: int = 0
+    unsure: Mapping[str, float] = field(default_factory=dict)
+    moved_bps: float = 0.0
+    """All that the rack sent and received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +56,31 @@ class TrickleRow:
 
 @dataclass(frozen=True, slots=True)
 class TrickleFound:
-    """PASS: the map is true. FAIL: it is wrong, and nothing may ramp. UNKNOWN: some shared link cannot be judged."""
+    """PASS: the map is true. FAIL: it is wrong, and nothing may ramp. UNKNOWN: some shared link cannot be judged.
+
+    `inner`: by direction between parts of the target, what it carried beyond what was predicted, as a part of all that
+    the rack sent and received; and by how much that may be off.
+    """
 
     verdict: Verdict
     says: str
     rows: tuple[TrickleRow, ...]
+    inner: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def judge_trickle(windows: Sequence[Window], shared: frozenset[str], error: float) -> TrickleFound:
+def judge_trickle(
+    windows: Sequence[Window], shared: frozenset[str], error: float, inner: frozenset[str] = frozenset()
+) -> TrickleFound:
     """Hold each rack's window against the quiet ones beside it. `shared`: directions that customers use, which must be
-    known; `error`: by which part a link may carry more or less than predicted."""
+    known; `error`: by which part a link may carry more or less than predicted; `inner`: directions between parts of the
+    target, which carry what it sends to itself, too: more than predicted is no mistake of the map there."""
     rows: list[TrickleRow] = []
+    own: dict[str, list[tuple[float, float]]] = {}
     for before, during, after in zip(windows, windows[1:], windows[2:], strict=False):
         if during.rack is not None and before.rack is None and after.rack is None:
-            rows += _rack_rows(before, during, after, error)
+            rows += _rack_rows(before, during, after, error, inner)
+            for link, part in _inner_parts(before, during, after, inner).items():
+                own.setdefault(link, []).append(part)
     over_all = _over_all_racks(rows, error)
     settled = {row.link: row for row in over_all if row.verdict is not Verdict.UNKNOWN}
     rows = [
@@ -74,28 +89,56 @@ def judge_trickle(windows: Sequence[Window], shared: frozenset[str], error: floa
         else _settle(row, settled[row.link])
         for row in rows
     ]
-    return _found([*rows, *over_all], shared)
+    measured = {link: _mean(parts) for link, parts in own.items()}
+    return replace(
+        _found([*rows, *over_all], shared), inner={link: one for link, one in measured.items() if one[0] > 0}
+    )
 
 
 def _settle(row: TrickleRow, by: TrickleRow) -> TrickleRow:
     return TrickleRow(row.rack, row.link, row.predicted_bps, row.seen_bps, row.noise_bps, by.verdict, by.says)
 
 
-def _rack_rows(before: Window, during: Window, after: Window, error: float) -> list[TrickleRow]:
+def _inner_parts(
+    before: Window, during: Window, after: Window, inner: frozenset[str]
+) -> dict[str, tuple[float, float]]:
+    """What each inner direction carried beyond what was predicted, and its noise, as parts of what the rack moved."""
+    found: dict[str, tuple[float, float]] = {}
+    for link in inner & during.readings.keys() if during.moved_bps > 0 else ():
+        delta = _delta(link, before, during, after)
+        if delta is not None:
+            extra = delta[0] - during.predicted.get(link, 0.0)
+            found[link] = extra / during.moved_bps, delta[1] / during.moved_bps
+    return found
+
+
+def _mean(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return fmean(part for part, _ in parts), math.sqrt(sum(noise**2 for _, noise in parts)) / len(parts)
+
+
+def _rack_rows(before: Window, during: Window, after: Window, error: float, inner: frozenset[str]) -> list[TrickleRow]:
     busiest = max(during.predicted.values(), default=0.0)
     rows: list[TrickleRow] = []
     for link in sorted({*during.predicted, *during.readings}):
         predicted = during.predicted.get(link, 0.0)
-        expected = predicted > NOTHING * busiest
+        expected = predicted > LITTLE * busiest
         delta = _delta(link, before, during, after)
         if delta is None:
             if expected:
                 rows.append(_row(during, link, predicted, None, "nothing reads its counters"))
             continue
         seen, noise = delta
+        noise += during.unsure.get(link, 0.0)
         noise += _uneven(during.alone.get(link, 1.0), during.flows) * predicted if expected else 0.0
         slack = error * (predicted if expected else busiest)
         verdict = _judge(seen - predicted, slack, noise)
+        if link in inner and seen > predicted:
+            if expected and verdict is not Verdict.PASS:
+                says = f"carried {show_bitrate(seen)}: no less than predicted, and what the target sends to itself"
+                rows.append(TrickleRow(str(during.rack), link, predicted, seen, noise, Verdict.PASS, says))
+            elif expected:
+                rows.append(TrickleRow(str(during.rack), link, predicted, seen, noise, verdict))
+            continue
         if not expected and verdict is not Verdict.FAIL:
             continue  # traffic that nobody predicted and nobody sees
         if not expected and seen < 0:
@@ -142,7 +185,7 @@ def _says(predicted: float, seen: float, noise: float, slack: float, verdict: Ve
     if verdict is Verdict.PASS:
         return ""
     if verdict is Verdict.FAIL and predicted == 0:
-        return f"carried {show_bitrate(seen)} where nothing of ours was to be"
+        return f"carried {show_bitrate(seen)} where next to nothing of ours was to be"
     if verdict is Verdict.FAIL:
         return f"carried {show_bitrate(max(seen, 0.0))} of the {show_bitrate(predicted)} predicted"
     if noise > slack:

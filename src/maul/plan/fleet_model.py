@@ -93,6 +93,8 @@ class FleetPlan(Frozen):
     blockers: tuple[Blocker, ...] = ()
     """What blocks the next 10 %, the strongest first."""
     on_loss: str = "redistribute"
+    trickle_error: float = 0.2
+    """By which part a link may carry more or less than predicted, before the map of the network is called wrong."""
     notes: tuple[str, ...] = ()
 
     def generator(self, name: str) -> GeneratorPlan:

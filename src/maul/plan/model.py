@@ -143,7 +143,7 @@ class PhasePlan(Frozen):
     """One phase. The passes of a timed one run side by side, one for each tenant; others one after the other."""
 
     name: str
-    kind: Literal["prepare", "warm-up", "load", "limit", "audit", "clean-up"]
+    kind: Literal["prepare", "trickle", "warm-up", "load", "limit", "audit", "clean-up"]
     timed: bool
     seconds: float
     """Planned length of a timed phase; an estimate of the others."""

@@ -10,8 +10,8 @@ from maul.probes import node_exporter
 from maul.probes.contract import Fetch, ProbeError
 from maul.probes.prometheus import Range, ask
 
-NODES_PER_QUERY = 50
-"""So that a URL stays below 8 kB and an answer below a few MB."""
+NODES_PER_QUERY = 10
+"""So that an answer about switches of many ports stays within what one fetch takes (4 MiB)."""
 RANGE_POLLS = 5
 RANGE_MIN_S = 60.0
 _SENT = ("ifHCOutOctets", node_exporter.SENT, "ifOutOctets")  # the first that is there is taken
@@ -33,7 +33,7 @@ class Node:
 
 
 class PrometheusReader:
-    """One query for each 50 nodes; values carry the times at which Prometheus scraped them."""
+    """One query for each 10 nodes; values carry the times at which Prometheus scraped them."""
 
     def __init__(
         self, ports: Sequence[str], nodes: Sequence[Node], url: str, fetch: Fetch, every_s: float = 15.0
