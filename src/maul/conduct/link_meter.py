@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 
 from maul.core.generator import GeneratorState, GeneratorStatus
 from maul.plan.fleet_model import FleetPlan, Load
+from maul.plan.placement.demand import OVERHEAD
 
-OVERHEAD, ACKS = 1.04, 0.03
-"""TCP, TLS records and Ethernet around what an engine counts; acknowledgements, of what comes the other way."""
 LESSER = 0.1
 """The way that carries less than this part of the other is mostly acknowledgements: it says little."""
 STANDSTILL_NS = 3_000_000_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maul.conduct.link_guard import LinkGuard
-from maul.conduct.link_meter import ACKS, OVERHEAD, Moved
+from maul.conduct.link_meter import Moved
 from maul.conduct.link_words import TRICKLE, TrickleWords, as_details
 from maul.conduct.phases import run_together
 from maul.conduct.stage import Stage
@@ -22,6 +22,7 @@ from maul.core.verdict import Verdict
 from maul.guard.trickle import TrickleFound, TrickleRow, Window, judge_trickle
 from maul.plan import PhasePlan
 from maul.plan.fleet_model import FleetPlan
+from maul.plan.placement.demand import ACKS, OVERHEAD
 from maul.plan.trickling import TrickleTimes, times_of
 
 DONE = "every rack has sent its trickle"

@@ -46,6 +46,7 @@ from maul.plan.places import door_problems, endpoint_problems, target_endpoints
 from maul.plan.replays import NO_TRACES, trace_problems
 from maul.plan.shards import Demand, choose_shards
 from maul.plan.trace import Trace
+from maul.plan.trickling import unwatched_problems, watch_notes, with_trickle
 from maul.site import Site
 
 
@@ -61,8 +62,8 @@ class Overrides:
     """Search the limit instead of running the campaign's phases."""
 
 
-LIMIT_CHECKS = ("limit", "durability", "reads-true", "cleaned")
-"""What `maul limit` asks; the last three where the campaign asks them."""
+LIMIT_CHECKS = ("limit", "durability", "reads-true", "map-true", "links-kept", "cleaned")
+"""What `maul limit` asks; all but the first where the campaign asks them."""
 
 
 def build(
@@ -92,6 +93,7 @@ def build(
         *endpoint_problems(campaign, site),
         *door_problems(campaign, site, parties),
         *trace_problems(campaign, parties, traces),
+        *unwatched_problems(campaign, site),
     ]
     if searched and not problems:
         problems = list(limit_problems(campaign))
@@ -102,12 +104,14 @@ def build(
     run = _Run(run_number(run_id), root, _shards(campaign, heaviest, cores), traces)
     grounds = _grounds(campaign, site, parties, run)
     phases = limit_phases(grounds[0]) if searched else phase_plans(grounds)
+    fleet, fleet_problems = _fleet(campaign, site, grounds[0], phases)
+    if fleet is not None:
+        phases = _trickled(campaign, site, phases, fleet)
     faults, fault_problems = ((), []) if searched else fault_plans(campaign, site, phases, fault_kinds)
     ceiling = None
     # of several tenants each has a load of its own, and a fleet's machines are not this one
     if calibration is not None and len(parties) == 1 and campaign.fleet is None:
         ceiling = ceiling_of(calibration, campaign.workload, grounds[0].endpoints, grounds[0].shards, cores)
-    fleet, fleet_problems = _fleet(campaign, site, grounds[0], phases)
     problems = [*fault_problems, *fleet_problems, *over_budget(campaign, phases, parties)]
     if not searched:  # a search ends by itself where the generator is the limit
         problems += above_ceiling(campaign, ceiling)
@@ -141,7 +145,10 @@ def build(
         seconds=_seconds(phases),
         ceiling=ceiling,
         fleet=fleet,
-        notes=limit_notes(campaign, site, phases, parties) if searched else notes(campaign, site, phases, parties),
+        notes=(
+            *(limit_notes(campaign, site, phases, parties) if searched else notes(campaign, site, phases, parties)),
+            *(watch_notes(site, fleet) if fleet is not None else ()),
+        ),
     )
 
 
@@ -153,9 +160,18 @@ def _fleet(
         return None, ()
     demand = demand_of(phases, [(one.name, one.url) for one in ground.endpoints], ground.traces)
     try:
-        return place(site, campaign.fleet, demand), ()
+        made = place(site, campaign.fleet, demand)
     except CampaignProblemsError as error:
         return None, error.problems
+    return made.model_copy(update={"trickle_error": campaign.fleet.trickle_error}), ()
+
+
+def _trickled(campaign: Campaign, site: Site, phases: tuple[PhasePlan, ...], fleet: FleetPlan) -> tuple[PhasePlan, ...]:
+    """With the trickle, where a network is there to be proven and counters to prove it by."""
+    counters = site.network.counters if site.network is not None else None
+    if campaign.fleet is None or counters is None:
+        return phases
+    return with_trickle(phases, fleet, campaign.fleet.trickle, counters.every_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,13 @@ def with_trickle(phases: Sequence[PhasePlan], fleet: FleetPlan, part: float, eve
 
     `part`: of the heaviest phase's rate. Its mix and its requests are those of that phase.
     """
-    timed = [phase for phase in phases if phase.timed and any(_rate(one) for one in phase.passes)]
+    timed = [phase for phase in phases if phase.timed and any(_rate(phase, one) for one in phase.passes)]
     if not part or not fleet.links or not timed:
         return tuple(phases)
-    heaviest = max(timed, key=lambda phase: sum(_rate(one) for one in phase.passes))
+    heaviest = max(timed, key=lambda phase: sum(_rate(phase, one) for one in phase.passes))
     seconds = times_of(fleet, every_s).seconds
-    passes = tuple(_trickled(one, part, seconds) for one in heaviest.passes if _rate(one))
+    paced = [(one, _rate(heaviest, one) * part) for one in heaviest.passes]
+    passes = tuple(_trickled(one, rate, seconds) for one, rate in paced if rate)
     names = {phase.name for phase in phases}
     name = next(name for name in (KIND, *(f"{KIND}-{i}" for i in range(len(names) + 1))) if name not in names)
     made = PhasePlan(
@@ -90,6 +91,8 @@ def unwatched_problems(campaign: Campaign, site: Site) -> Iterator[Problem]:
 def watch_notes(site: Site, fleet: FleetPlan) -> tuple[str, ...]:
     """What the plan says about who watches the links."""
     network = site.network
+    if all(one.host is None for one in fleet.generators):
+        return ()  # processes of this machine
     if network is None or not fleet.links:
         return ("the site knows no network: nothing can be promised about links, and nothing watches them",)
     if network.counters is None:
@@ -100,14 +103,17 @@ def watch_notes(site: Site, fleet: FleetPlan) -> tuple[str, ...]:
     return (f"canaries that only Prometheus knows are not read: {', '.join(blind)}",) if blind else ()
 
 
-def _rate(one: PassPlan) -> float:
-    return peak_per_s(one.engine.arrivals)
+def _rate(phase: PhasePlan, one: PassPlan) -> float:
+    """Operations per second at most; 0 for what has no rate of its own."""
+    if not isinstance(one.engine.arrivals, OpenArrivals):
+        return 0.0
+    return phase.search.to_per_s if phase.search is not None else peak_per_s(one.engine.arrivals)
 
 
-def _trickled(one: PassPlan, part: float, seconds: float) -> PassPlan:
+def _trickled(one: PassPlan, rate: float, seconds: float) -> PassPlan:
+    """`rate`: operations per second, of all racks together."""
     arrivals = one.engine.arrivals
     assert isinstance(arrivals, OpenArrivals)
-    rate = _rate(one) * part
     constant = arrivals.model_copy(update={"profile": (Constant(rate=rate, seconds=seconds),)})
     limits = one.engine.limits.model_copy(update={"seconds": max(one.engine.limits.seconds, seconds + 60.0)})
     operations = round(rate * seconds)
