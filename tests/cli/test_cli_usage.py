@@ -20,6 +20,7 @@ VERBS = [
     ("fleet", "down"),
     ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"), ("permit", "check"),
     ("permit", "consent"),
+    ("site",), ("site", "import"), ("site", "check"), ("site", "draw"),
 ]  # fmt: skip
 
 
@@ -46,8 +47,8 @@ def test_every_verb_explains_itself(maul, verb):
 
 @pytest.mark.parametrize(
     "verb",
-    [(), ("lab",), ("campaign",), ("fleet",), ("permit",)],
-    ids=["maul", "lab", "campaign", "fleet", "permit"],
+    [(), ("lab",), ("campaign",), ("fleet",), ("permit",), ("site",)],
+    ids=["maul", "lab", "campaign", "fleet", "permit", "site"],
 )
 def test_without_a_verb_there_is_help_and_not_a_pass(maul, verb):
     answer = maul(*verb)

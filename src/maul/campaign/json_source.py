@@ -15,11 +15,10 @@ class _NotPlainError(ValueError):
 def plain_json(text: str, nodes_max: int) -> dict[str, Any] | None:
     """The mapping in `text`; None where it is no JSON, or not surely what YAML would make of it: doubled keys, numbers
     that are none, more than `nodes_max` values. Then YAML's own reader says what is wrong."""
-    if not text.lstrip().startswith("{"):
+    if not text.lstrip().startswith("{") or "\\ud" in text.lower():  # half a character, by its number
         return None
     try:
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
-        text.encode()
     except (ValueError, RecursionError):
         return None
     return data if _count(data) <= nodes_max else None
