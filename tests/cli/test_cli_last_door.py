@@ -274,7 +274,7 @@ def test_beat_tells_its_verdict_though_its_page_cannot_be_drawn(maul, monkeypatc
         raise error
 
     monkeypatch.setattr("maul.cli.report.write", fails)
-    monkeypatch.setattr("maul.cli.beat.conduct", lambda order, progress: Beaten(run, judge(run)))
+    monkeypatch.setattr("maul.cli.beat.conduct", lambda order, progress, **more: Beaten(run, judge(run)))
     answer = maul("beat", "--quiet")
     assert answer.code == 5
     assert "guard" in answer.out and says in answer.err

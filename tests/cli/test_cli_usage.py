@@ -13,7 +13,8 @@ from maul.cli import main as cli
 from maul.conduct import conductor
 
 VERBS = [
-    (), ("beat",), ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
+    (), ("beat",), ("stop",), ("serve",),
+    ("plan",), ("limit",), ("hit",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
     ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"), ("lab", "net"),
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),

@@ -23,7 +23,9 @@ from maul.cli import (
     plan,
     report,
     screen,
+    serve,
     site,
+    stop,
     wipe,
 )
 from maul.cli.bugs import bug_message
@@ -44,6 +46,8 @@ app.command("hit")(hit.hit)
 app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("stop")(stop.stop)
+app.command("serve")(serve.serve)
 app.command("heal")(heal.heal)
 app.command("wipe")(wipe.wipe)
 app.command("agent")(agent.agent)

@@ -15,6 +15,7 @@ from typing import Any
 from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
 from maul.conduct.judge import judge
+from maul.conduct.kill import STOP_FILE, refuse_pulled, tell_pull, watching
 from maul.conduct.limit import search_limit
 from maul.conduct.network_senses import watched
 from maul.conduct.permission import PermissionWatch, admit, check_plan, held, permission_of, senders_of
@@ -61,6 +62,10 @@ WORK: dict[str, Callable[[Stage, PhasePlan], dict[str, Any]]] = {
 """What a phase of a kind does instead of its passes."""
 
 
+Beside = Callable[[StopSwitch], contextlib.AbstractContextManager[None]]
+"""What goes on beside a run and may stop it; it begins before anything is started, and ends when all is judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What was asked for. None: the built-in campaign, the campaign's own site."""
@@ -70,6 +75,8 @@ class Order:
     runs_root: Path = Path("runs")
     limit: LimitWish | None = None
     """Search the limit instead of running the campaign's phases."""
+    kill_file: Path | None = None
+    """When this file is there, the run ends at once; beside STOP in the run's own directory."""
     trust: Path | None = None
     """Whose signatures under permits count; None: the file in maul's state."""
 
@@ -87,13 +94,16 @@ def beat(
     progress: Progress,
     clock: Clock | None = None,
     make_generator: GeneratorMaker = RustGenerator,
+    beside: Beside | None = None,
 ) -> Beaten:
-    """Run a campaign and judge it.
+    """Run a campaign and judge it. `beside` is entered for as long as it takes: the live page.
 
     Raises MaulError when it could not begin: then nothing was recorded and nothing is left behind. Once it began it
     ends with a summary, whatever happened; a bug of ours is raised when that is written.
     """
     clock = clock or SystemClock()
+    if order.kill_file is not None:
+        refuse_pulled(order.kill_file)
     campaign = campaigns.load(order.campaign)
     run_id = new_run_id(clock.now_ns())
     # mistakes, before anything is started
@@ -103,7 +113,7 @@ def beat(
     check_plan(held(on_paper, permission.permit), permission, clock.now_ns())
     refuse_fleet(on_paper)
     stage: Stage | None = None
-    with contextlib.closing(progress), StopSwitch() as stop:
+    with contextlib.closing(progress), StopSwitch(clock) as stop, beside(stop) if beside else contextlib.nullcontext():
         try:
             with (
                 _deadman(run_id) as deadman,
@@ -116,7 +126,11 @@ def beat(
                 fetch = fetcher(admitted.pages)
                 target = open_target(door, progress.step)
                 stop.run_began()
-                with _record(order.runs_root, campaign, plan, place, target) as writer:
+                with (
+                    _record(order.runs_root, campaign, plan, place, target) as writer,
+                    watching([writer.path / STOP_FILE, *([order.kill_file] if order.kill_file else [])], stop),
+                ):
+                    _tell_ways_to_stop(writer.path, progress)
                     stage = Stage(
                         plan=plan,
                         site=place.site,
@@ -144,6 +158,10 @@ def beat(
         if stage is None:  # cannot be: without a record an error left this function
             raise InternalError("the run ended before it began")
         return _judged(stage.writer.path)
+
+
+def _tell_ways_to_stop(run: Path, progress: Progress) -> None:
+    progress.step(f"to stop at once: maul stop {run}, or touch {run / STOP_FILE}, or kill -USR1 {os.getpid()}")
 
 
 def _judged(path: Path) -> Beaten:
@@ -232,6 +250,7 @@ def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
                 if stage.stopped:
                     break
                 run_phase(stage, phase, AFTER.get(phase.kind), WORK.get(phase.kind, run_passes))
+            tell_pull(stage)
             tidied = stays and _tidied_after_search(stage)
         end = _End(stage.stop.ending, stage.stop.reason, ExitCode.PASS)
     except MaulError as error:

@@ -80,7 +80,7 @@ class Driver:
         try:
             generator.start()
             while True:
-                self._clock.wait(TICK_S)
+                self._clock.wait(TICK_S, self._stop.stopped)
                 generator.renew()
                 status = as_mapping(generator.status())
                 began_ns = status["began_ns"] or began_ns  # a fleet begins a moment after it was told to
@@ -114,8 +114,9 @@ class Driver:
         return watch(status) if watch is not None else None
 
     def _end(self, generator: Generator, reason: str) -> None:
-        generator.stop(reason)
-        if not generator.join(_STOP_GRACE_S):
+        at_once = self._stop.pulled is not None
+        generator.stop(reason, now=at_once)
+        if not generator.join(_CLOSE_S if at_once else _STOP_GRACE_S):
             generator.stop(reason, now=True)
             generator.join(_CLOSE_S)
 

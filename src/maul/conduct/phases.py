@@ -11,6 +11,7 @@ from maul.conduct.fleet_drive import FleetDrive, require_somebody
 from maul.conduct.fleet_events import together
 from maul.conduct.fleet_load import make_loads
 from maul.conduct.harm import Harm
+from maul.conduct.kill import tell_pull
 from maul.conduct.replay import rows_of
 from maul.conduct.stage import Stage
 from maul.core.errors import InternalError
@@ -144,6 +145,7 @@ def _run_once(
     driver = Driver(stage.writer, stage.clock, stage.stop, stage.progress)
     together = generators[0] if len(generators) == 1 else GeneratorGroup(generators, stage.clock)
     driven = driver.run(together, drive, _watch(stage, phase, passes, ear, fleet))
+    tell_pull(stage)
     ended = [driven.status] if len(generators) == 1 else [as_mapping(generator.status()) for generator in generators]
     undone = _settled(stage, passes, ended, fleet)
     if len(ended) > 1:

@@ -20,6 +20,10 @@ class PhaseProgress:
     dropped: int
     in_flight: int
     says: str = ""
+    agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By agent of a fleet: its status, and what else is to be shown of it."""
+    links: Mapping[str, float] = field(default_factory=dict)
+    """By direction of a link: the part of its capacity that is in use."""
     status: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -37,6 +41,29 @@ class Progress(Protocol):
     def close(self) -> None:
         """The run is over; leave the screen tidy."""
         ...
+
+
+class Several:
+    """Tells all of them the same."""
+
+    def __init__(self, *listeners: Progress) -> None:
+        """Told in this order."""
+        self._listeners = listeners
+
+    def step(self, says: str) -> None:
+        """To all."""
+        for one in self._listeners:
+            one.step(says)
+
+    def phase(self, look: PhaseProgress) -> None:
+        """To all."""
+        for one in self._listeners:
+            one.phase(look)
+
+    def close(self) -> None:
+        """To all."""
+        for one in self._listeners:
+            one.close()
 
 
 class Silent:

@@ -50,6 +50,8 @@ class Stage:
     """The agents of a fleet; None: this process makes the load itself."""
     link_guard: "LinkGuard | None" = None
     """Watches the links while a fleet sends; None where there is no fleet, or nothing to watch them by."""
+    pull_told: bool = False
+    """The pull of the kill switch is in the record."""
     harmed: list[FaultSummary] = field(default_factory=list)
     """Every fault that is over: remembered in case that the disk of the record gives up."""
 
