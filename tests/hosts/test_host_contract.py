@@ -4,11 +4,13 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from namespaces import held_namespace
+from ssh_servers import SSHD, asyncssh_server, openssh_server
 
 from maul.core.errors import MachineError
 from maul.hosts.fake import FakeHost
@@ -16,13 +18,35 @@ from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.hosts.local import LocalHost
 from maul.hosts.namespace import NamespaceHost
 from maul.hosts.pidfile import read_pidfile
+from maul.hosts.ssh import SshHost
 
 SLEEPER = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
 
 
-@pytest.fixture(params=[LocalHost, FakeHost, NamespaceHost])
+SERVERS = {"asyncssh": asyncssh_server, "openssh": openssh_server}
+
+
+@pytest.fixture(scope="module")
+def ssh_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SshHost]]:
+    """One connection to each server, as a fleet would have it."""
+    with ExitStack() as stack:
+        hosts = {}
+        for name, server in SERVERS.items():
+            if name == "openssh" and SSHD is None:
+                continue
+            address = stack.enter_context(server(tmp_path_factory.mktemp(name)))
+            hosts[name] = stack.enter_context(SshHost(replace(address, python=sys.executable)))
+        yield hosts
+
+
+@pytest.fixture(params=[LocalHost, FakeHost, NamespaceHost, *SERVERS])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
-    if request.param is NamespaceHost:
+    if request.param in SERVERS:
+        hosts = request.getfixturevalue("ssh_hosts")
+        if request.param not in hosts:
+            pytest.skip("no sshd is installed here")
+        yield hosts[request.param]
+    elif request.param is NamespaceHost:
         (tmp_path / "holder").mkdir()
         with held_namespace(tmp_path / "holder") as holder:
             yield NamespaceHost("h1", holder)
