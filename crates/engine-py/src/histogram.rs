@@ -3,6 +3,7 @@
 use maul_engine::hist::Histogram as Hdr;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 /// Distribution of times in nanoseconds: three significant digits, up to one hour, merged exactly.
@@ -35,6 +36,15 @@ impl Histogram {
         Hdr::from_v2(bytes)
             .map(|hdr| Self { hdr })
             .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    fn add_all_v2(&mut self, parts: Vec<PyBackedBytes>) -> PyResult<()> {
+        for part in &parts {
+            self.hdr
+                .add_v2(part)
+                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        }
+        Ok(())
     }
 
     fn to_v2<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {

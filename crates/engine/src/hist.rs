@@ -77,8 +77,19 @@ impl Histogram {
     /// # Errors
     /// [`HistogramError`] when the bytes are something else.
     pub fn from_v2(bytes: &[u8]) -> Result<Self, HistogramError> {
-        let (unit_bits, mut payload) = read_header(bytes)?;
         let mut histogram = Self::new();
+        histogram.add_v2(bytes)?;
+        Ok(histogram)
+    }
+
+    /// Adds all counts of an encoded one, exactly: as `merge(&from_v2(bytes)?)`, without walking
+    /// through the slots that are empty.
+    ///
+    /// # Errors
+    /// [`HistogramError`] when the bytes are something else; then nothing was added.
+    pub fn add_v2(&mut self, bytes: &[u8]) -> Result<(), HistogramError> {
+        let (unit_bits, mut payload) = read_header(bytes)?;
+        let mut added = Vec::with_capacity(payload.len());
         let mut slot = 0u64;
         let mut total = 0u64;
         while !payload.is_empty() {
@@ -92,11 +103,14 @@ impl Histogram {
                 return Err(HistogramError(format!("more than {COUNT_MAX} counts")));
             }
             if number > 0 {
-                histogram.record(slot_value(slot, unit_bits)?, number.unsigned_abs());
+                added.push((slot_value(slot, unit_bits)?, number.unsigned_abs()));
             }
             slot = slot.saturating_add(1);
         }
-        Ok(histogram)
+        for (value, count) in added {
+            self.record(value, count);
+        }
+        Ok(())
     }
 
     /// HdrHistogram V2 encoding (not compressed).

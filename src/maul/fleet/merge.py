@@ -44,6 +44,5 @@ def _gather(batch: Batch, ahead_s: int, parts: defaultdict[_Key, list[bytes]]) -
 def _row(key: _Key, parts: Sequence[bytes]) -> LatencyRow:
     second, op, outcome, kind, tenant = key
     whole = Histogram()
-    for part in parts:
-        whole.merge(Histogram.from_v2(part))
+    whole.add_all_v2(parts)
     return LatencyRow(second, op, outcome, KINDS[kind], whole.count, whole.to_v2(), tenant)
