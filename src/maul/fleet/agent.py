@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Worker
+from distributed.comm.addressing import parse_host_port
 
 from maul import __version__
 from maul.core.errors import MachineError, MaulError
@@ -123,7 +125,7 @@ async def _serve_once(join: Join, home: AgentHome, security: FleetSecurity, say:
             name=join.name,
             nthreads=1,
             security=security,
-            host=join.listen,
+            host=join.listen or own_address(join.address),
             local_directory=scratch,
             memory_limit=0,
             death_timeout=_JOIN_LIMIT_S,
@@ -142,6 +144,19 @@ async def _serve_once(join: Join, home: AgentHome, security: FleetSecurity, say:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(worker.close(timeout=1, executor_wait=False), 2)
     return ""
+
+
+def own_address(scheduler: str) -> str:
+    """The address of ours that leads to the scheduler; we listen on no other. Nothing is sent to find out.
+
+    >>> own_address("tls://127.0.0.1:8786")
+    '127.0.0.1'
+    """
+    host, port = parse_host_port(scheduler.removeprefix("tls://"), 0)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, port or 9))
+        return str(probe.getsockname()[0])
 
 
 def _cause(error: BaseException) -> str:

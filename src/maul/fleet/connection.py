@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from maul.core.clock import Clock, SystemClock
-from maul.core.errors import InternalError, MaulError, TargetError
+from maul.core.errors import InternalError, MachineError, MaulError, TargetError
 from maul.fleet.generator import FleetGenerator, Part
-from maul.fleet.line import DaskLine, UnheardError
+from maul.fleet.line import CONNECT_S, DaskLine, UnheardError
 from maul.fleet.members import CALL_S, Asking, LeftOutError, Member
 from maul.fleet.messages import MessageError, Sealed
 from maul.fleet.preflight import Question
@@ -28,6 +28,7 @@ from maul.fleet.words import AgentFacts, ClockReading, Preflight
 PREFLIGHT_S = 15.0
 """An agent that has not answered everything by then is left out."""
 PREPARE_S = 15.0
+FETCH_S = 10.0
 _LOOK_S = 5.0
 _LEAVE_S = 2.0
 _SLACK_S = 1.0  # for the thread to be scheduled
@@ -52,9 +53,9 @@ class Fleet:
         self._stopping: set[asyncio.Task[None]] = set()
 
     @classmethod
-    def connect(cls, address: str, certificates: Path) -> Self:
+    def connect(cls, address: str, certificates: Path, timeout_s: float = CONNECT_S) -> Self:
         """Join as the conductor. MachineError when nobody is there, or our certificate is not in order."""
-        return cls(DaskLine.open(address, certificates))
+        return cls(DaskLine.open(address, certificates, timeout_s))
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -136,6 +137,33 @@ class Fleet:
         self._members[name] = member
         return member
 
+    def ready(self) -> tuple[str, ...]:
+        """Agents that passed a pre-flight of ours and were not lost since."""
+        return tuple(name for name, member in self._members.items() if member.actor is not None and not member.lost)
+
+    # -- what agents kept --------------------------------------------------------------------------------------------
+
+    def spooled(self, agent: str, run: str) -> Mapping[str, Mapping[str, Any]]:
+        """Engines of a run of which that agent keeps something, and what it knows about them."""
+        head, _ = self._fetch(agent, "spooled", run)
+        return {str(name): dict(about) for name, about in head["engines"].items()}
+
+    def fetch(self, agent: str, run: str, engine: str, after: int) -> list[tuple[int, bytes]]:
+        """Some of its batches behind that one, by number; none: that was all."""
+        head, parts = self._fetch(agent, "fetch", run, engine, after)
+        return [(int(number), part) for number, part in zip(head["numbers"], parts, strict=True)]
+
+    def forget(self, agent: str, run: str, engine: str) -> None:
+        """That agent need not keep anything of that engine."""
+        self._fetch(agent, "finish", run, engine)
+
+    def _fetch(self, agent: str, verb: str, *arguments: Any) -> tuple[dict[str, Any], list[bytes]]:
+        asked = self._asking.ask_parts(self._members[agent], verb, *arguments, timeout_s=FETCH_S)
+        try:
+            return self._line.wait(asked, FETCH_S + _SLACK_S)
+        except (UnheardError, MessageError) as error:
+            raise MachineError(f"{agent} does not hand over what it keeps: {error}", cure="try again") from error
+
     # -- load ------------------------------------------------------------------------------------------------------
 
     def generator(
@@ -201,7 +229,7 @@ class Fleet:
         except MaulError as error:
             self._lose(member, f"it did not start: {error.what}")
             return
-        part.began = True
+        part.began, part.begin_ns = True, max(at_ns, self.clock.now_ns())
         member.heard_ns = self.clock.now_ns()
         if member.beating is None or member.beating.done():
             member.beating = asyncio.ensure_future(self._asking.beat(member, self._lose))

@@ -14,17 +14,17 @@ from typing import Any
 
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import InternalError, MachineError
-from maul.core.generator import GeneratorState, GeneratorStatus
+from maul.core.generator import Generator, GeneratorState, GeneratorStatus
 from maul.fleet.messages import BeatAnswer, EngineOrder, EngineReport
 from maul.fleet.spool import EngineSpool, Spool
 
 ANSWER_BYTES_MAX = 32 << 20
 """About how many bytes of batches go into one answer."""
-WATCH_S = 0.5
+WATCH_S = 0.25
 _UNHEARD_S = 1.5  # the watch empties engines that no beat emptied for so long
 _SESSION_S = 15.0  # after so long without a word, another conductor may take the agent
 
-MakeGenerator = Callable[[Mapping[str, Any], bytes | None], Any]
+MakeGenerator = Callable[[Mapping[str, Any], bytes | None], Generator]
 """From an engine plan, and the packed rows of a trace where the plan replays one."""
 
 
@@ -40,7 +40,7 @@ class Maker:
 
 @dataclass(slots=True)
 class _Engine:
-    generator: Any  # a Generator; None: it ended, and everything that it had is in the spool
+    generator: Generator | None  # None: it ended, and everything that it had is in the spool
     spool: EngineSpool
     lease_max_ns: int
     ahead_ns: int  # the engine's own clock - the agent's
@@ -103,6 +103,7 @@ class Duty:
         spool = self.spool.begin(run, engine, about)
         generator = self._maker.make(plan, trace)
         ahead_ns = time.time_ns() - self._clock.now_ns()  # both carried on by the monotonic clock from here on
+        spool.note({**about, "ahead_ns": int(about.get("offset_ns", 0)) + ahead_ns})
         with self._lock:
             self._engines[engine] = _Engine(generator, spool, lease_ms * 1_000_000, ahead_ns)
         return ahead_ns
@@ -217,7 +218,12 @@ class Duty:
         while not self._ended.wait(WATCH_S):
             for engine in list(self._engines.values()):
                 now_ns = self._clock.now_ns()
-                if engine.generator is not None and now_ns - engine.emptied_ns > _UNHEARD_S * 1e9:
+                generator = engine.generator
+                if generator is not None and 0 < engine.lease_until_ns < now_ns:
+                    # The engine keeps its lease itself. This is for its first one, which counts from its start: an
+                    # order to begin that came late must not make it longer.
+                    generator.stop("lease")
+                if generator is not None and now_ns - engine.emptied_ns > _UNHEARD_S * 1e9:
                     with contextlib.suppress(Exception):  # what fails here, the next beat tells
                         self._empty(engine)
                         if engine.lease_until_ns == 0 and now_ns - self._heard_ns > _SESSION_S * 1e9:

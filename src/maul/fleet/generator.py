@@ -31,6 +31,7 @@ class Part:
     ahead_ns: int
     clock: ClockReading
     began: bool = False
+    begin_ns: int = 0
     received: int = 0
     drained: int = 0
     kept: int = 0
@@ -178,7 +179,7 @@ class FleetGenerator:
         with self._lock:
             first = {}
             for part in self._parts:
-                began_ns = int(getattr(part.status, "began_ns", 0))
+                began_ns = part.status.began_ns
                 if began_ns and part.agent not in first:
                     first[part.agent] = (began_ns - part.ahead_ns - (self._asked_ns or 0), part.clock.error_ns)
             return StartSkew(self._asked_ns or 0, first)
@@ -238,8 +239,10 @@ class FleetGenerator:
 
 
 def _last(part: Part) -> GeneratorStatus:
-    """Its last status; what nobody can know of a lost agent any more is nothing."""
+    """Its last status, on our clock; what nobody can know of a lost agent any more is nothing."""
     status = part.status
+    if status.began_ns:
+        status = replace(status, began_ns=status.began_ns - part.ahead_ns)
     if part.lost is not None:
         return replace(status, state=GeneratorState.DONE, in_flight=0, backlog=0, connections=0)
     if status.state is GeneratorState.DONE and not part.finished:

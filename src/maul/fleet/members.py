@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from maul import __version__
 from maul.core.clock import Clock
 from maul.core.errors import MaulError
+from maul.core.generator import GeneratorState
 from maul.fleet import clocks
 from maul.fleet.actor import ERRORS
 from maul.fleet.batch import BatchError
@@ -26,6 +27,8 @@ BEAT_EVERY_S = 1.0
 CALL_S = 1.5
 """How long an agent may take to answer anything that is short."""
 FACTS_S = 6.0
+LATE_BEGIN_S = 1.5
+"""An engine that has not begun so long after it was to begin does not take part."""
 PROVE_S = 5.0
 UNHEARD_S = 5.0
 """An agent that has not been heard of for so long is lost, unless the lease is shorter: then for that."""
@@ -188,6 +191,9 @@ class Asking:
             report = answer.engines.get(name)
             if report is not None:
                 owner.receive(part, report)
+                silent_ns = member.heard_ns - part.begin_ns
+                if part.began and report.status.state is GeneratorState.READY and silent_ns > LATE_BEGIN_S * 1e9:
+                    raise LeftOutError("it confirmed its start, and did not begin")
             elif part.began and not part.over:
                 raise MessageError("it does not know its engine any more")
 

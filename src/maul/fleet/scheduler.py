@@ -44,7 +44,12 @@ def _guarded(operation: str, handler: Callable[..., Any]) -> Callable[..., Await
     wants_comm = next(iter(inspect.signature(handler).parameters), "") == "comm"
 
     async def guarded(comm: Any, **words: Any) -> Any:
-        _check(operation, (comm.extra_info or {}).get("peercert"), words)
+        try:
+            _check(operation, (comm.extra_info or {}).get("peercert"), words)
+        except RefusedError as error:
+            if operation == "register-worker":  # it waits for an answer of this form, and for no other
+                await comm.write({"status": "error", "message": str(error), "time": 0.0})
+            raise
         result = handler(comm, **words) if wants_comm else handler(**words)
         return await result if inspect.isawaitable(result) else result
 

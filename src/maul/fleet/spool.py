@@ -78,6 +78,10 @@ class EngineSpool:
         """Whether there is anything behind that one."""
         return any(number > acknowledged for number in self._sizes)
 
+    def note(self, about: Mapping[str, Any]) -> None:
+        """Write down whose they are."""
+        (self.folder / _ABOUT).write_text(json.dumps(dict(about)), encoding="utf-8")
+
     def about(self) -> Mapping[str, Any]:
         """What was written when it began; empty when that cannot be read."""
         try:
@@ -102,10 +106,11 @@ class Spool:
         folder = self._place(run, engine)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / _ABOUT).write_text(json.dumps(dict(about)), encoding="utf-8")
+            found = EngineSpool(folder, self._bytes_max)
+            found.note(about)
         except OSError as error:
             raise MachineError(f"cannot keep results: {error.strerror}", str(folder), "make room there") from error
-        return EngineSpool(folder, self._bytes_max)
+        return found
 
     def engine(self, run: str, engine: str) -> EngineSpool | None:
         """What is kept of that engine."""
