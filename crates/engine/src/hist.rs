@@ -398,4 +398,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn adding_an_encoded_one_is_merging_it_and_garbage_adds_nothing() {
+        let (mut one, mut other) = (Histogram::new(), Histogram::new());
+        for value in 1..2_000u64 {
+            one.record(value * value, value % 7);
+            other.record(value * 1_000, 1);
+        }
+        let mut merged = one.clone();
+        merged.merge(&other);
+        one.add_v2(&other.to_v2()).unwrap();
+        assert_eq!(one.to_v2(), merged.to_v2());
+        assert_eq!(one.count(), merged.count());
+        let mut torn = other.to_v2();
+        torn.pop();
+        torn.push(0x81); // a number that goes on behind the end
+        assert!(one.add_v2(&torn).is_err());
+        assert_eq!(one.to_v2(), merged.to_v2());
+    }
 }
