@@ -19,6 +19,8 @@ from maul.plan.fleet_model import FleetPlan, LinkLoad
 
 LINKS_MAX = 500
 """Directions in a summary: those nearest to their caps."""
+OURS = 0.01
+"""Of a cap: a link that is above it while we carry less there is others' doing."""
 CUT_PREFIX = "links: "
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -127,10 +129,17 @@ def _link(link: LinkLoad, fleet: FleetPlan, told: _Told) -> LinkSummary:
         predicted_max_bps=float(predicted.max()) if predicted.size else None,
         discards=_lost(lost, usual),
         down_s=up.seconds_where(up.values == 0),
-        over_cap_s=seen.seconds_where(seen.values > cap_bps * OVER),
+        over_cap_s=seen.seconds_where((seen.values > cap_bps * OVER) & (_at(of(PREDICTED_BPS), seen) > OURS * cap_bps)),
         cuts=sum(cut.get("link") == link.name for cut in told.cuts),
         unwatched=unwatched,
     )
+
+
+def _at(known: _Series, when: _Series) -> Floats:
+    """Its values at the times of another; all we know of, where it is not known."""
+    if not known.values.size:
+        return np.full(when.at_s.shape, np.inf)
+    return np.interp(when.at_s, known.at_s, known.values)
 
 
 def _lost(lost: _Series, usual: float) -> float | None:

@@ -27,6 +27,7 @@ from maul.report.junit import junit_xml
 from maul.report.limit_chart import limit_chart, limit_key
 from maul.report.load_panels import LoadSeries, load_panels
 from maul.report.machine_panels import machine_panels
+from maul.report.network_panels import network_panels
 from maul.report.panels import Grid, Panel, bands, marks
 from maul.report.readings import Readings
 from maul.report.sections import build
@@ -140,9 +141,11 @@ def draw(run: Record, summary: Summary) -> Drawn:
     grid = Grid.over(summary.began_ns, max(summary.ended_ns, summary.began_ns))
     axis = time_axis(grid, bands(summary, events), marks(summary, events))
     audits = [phase.name for phase in summary.phases if phase.kind == "audit"]
+    readings = Readings(run.samples(), grid)
     panels = (
         *load_panels(LoadSeries.of(LatencyBook.of(run.latency()), grid), run.operations(), audits),
-        *machine_panels(Readings(run.samples(), grid)),
+        *network_panels(readings, summary.network),
+        *machine_panels(readings),
     )
     figures: dict[str, Any] = {panel.key: chart(panel, grid, axis) for panel in panels if not panel.instead}
     if figures:

@@ -16,6 +16,7 @@ from maul.report import numerals, words
 from maul.report.curve import curve_facts
 from maul.report.exhibits import exhibits_section, parts_table
 from maul.report.limit_section import limit_section, limit_tile
+from maul.report.network_section import network_section
 from maul.report.trouble import data_section, errors_section, faults_section
 from maul.report.view import (
     AFTERMATH,
@@ -49,6 +50,7 @@ def build(summary: Summary) -> Page:
             exhibits_section(summary),
             errors_section(summary),
             faults_section(summary.faults, summary.began_ns),
+            *([network_section(summary.network)] if summary.network is not None else []),
             data_section(summary.audit),
             _generator(summary.generator),
             _gaps(summary),

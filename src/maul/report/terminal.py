@@ -16,6 +16,7 @@ from maul.core.verdict import Verdict
 from maul.report import numerals, words
 from maul.report.curve import curve_lines
 from maul.report.limit_lines import limit_lines
+from maul.report.network_section import network_lines
 
 WIDTH_MAX = 100
 FINDINGS_SHOWN_MAX = 5
@@ -91,6 +92,9 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
         yield _section("Errors", _errors(summary.errors))
     if summary.faults:
         yield _section("Faults", _faults(summary.faults))
+    if summary.network is not None:
+        lines = [_text(says, "red" if bad else "") for says, bad in network_lines(summary.network)]
+        yield _section("Network", Group(*lines))
     yield _section("Data", _data(summary.audit))
     if summary.generator is not None:
         yield _section("Generator", _text(summary.generator.says))
