@@ -23,7 +23,9 @@ NETWORK = NetworkSummary(
             cuts=0, unwatched="no counter of a or b",
         ),
     ],
-    canaries=[CanarySummary(name="shop", before_p99_ms=0.4, p99_ms=0.5, worst_p99_ms=3, sent=100, lost=2, harmed=["ouch"])],
+    canaries=[
+        CanarySummary(name="shop", before_p99_ms=0.4, p99_ms=0.5, worst_p99_ms=3, sent=100, lost=2, harmed=["ouch"])
+    ],
     trickle=[
         TrickleRowSummary(
             rack="r1", link="a>b", predicted_bps=1e6, seen_bps=2e6, noise_bps=1e4, verdict=Verdict.FAIL, says="too much"

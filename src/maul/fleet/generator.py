@@ -195,11 +195,17 @@ class FleetGenerator:
     def take_over(self, plans: Mapping[str, Mapping[str, Any]], origin_ns: int, trace: bytes | None = None) -> None:
         """Start one more engine on each of these agents, as if it had begun at `origin_ns` (of our clock).
 
-        What was due before now is skipped. Agents that cannot are told by `lost()`.
+        What was due before now is skipped. Agents that cannot are told by `lost()`. An agent that is throttled stays so.
         """
         fresh = self._line.prepare(self, plans, trace)
         with self._lock:
+            throttles = {part.agent: part.throttle for part in self._parts}
+            for part in fresh:
+                part.throttle = throttles.get(part.agent, 1.0)
             self._parts = [*self._parts, *fresh]
+        held = [part for part in fresh if part.throttle < 1.0 and not part.over]
+        if held:
+            self._line.tell(held, "throttle", lambda part: (part.engine, part.throttle))
         self._line.begin(self, [part for part in fresh if not part.over], origin_ns)
 
     def progress(self) -> Mapping[str, int]:
