@@ -195,7 +195,7 @@ class FleetGenerator:
     def take_over(self, plans: Mapping[str, Mapping[str, Any]], origin_ns: int, trace: bytes | None = None) -> None:
         """Start one more engine on each of these agents, as if it had begun at `origin_ns` (of our clock).
 
-        What was due before now is skipped. Agents that cannot are told by `lost()`. An agent that is throttled stays so.
+        What was due before now is skipped. Agents that cannot are told by `lost()`. Who is throttled stays so.
         """
         fresh = self._line.prepare(self, plans, trace)
         with self._lock:
