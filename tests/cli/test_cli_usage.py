@@ -19,7 +19,7 @@ VERBS = [
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),
     ("fleet", "down"),
-    ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"), ("permit", "check"),
+    ("audit",), ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"), ("permit", "check"),
     ("permit", "consent"),
     ("site",), ("site", "import"), ("site", "check"), ("site", "draw"),
 ]  # fmt: skip

@@ -139,6 +139,7 @@ def test_a_full_disk_is_told_once_and_what_was_written_stays_readable(tmp_path: 
     assert reader.text("campaign.yaml") == "name: small\n"
     assert names(writer.path) == {
         "campaign.yaml",
+        "audit.jsonl",
         *(f"{t}.arrows" for t in ("events", "samples", "latency", "operations", "exhibits")),
     }
 

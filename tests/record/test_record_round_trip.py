@@ -12,6 +12,7 @@ from maul.core.errors import CampaignError, InternalError
 from maul.core.operation import OPERATION_DTYPE
 from maul.core.summary import GeneratorSummary
 from maul.record import RunReader, RunWriter, write_summary
+from maul.record.audit import AUDIT
 
 PARQUET = {"events.parquet", "samples.parquet", "latency.parquet", "operations.parquet", "exhibits.parquet"}
 STREAMS = {"events.arrows", "samples.arrows", "latency.arrows", "operations.arrows", "exhibits.arrows"}
@@ -20,7 +21,7 @@ STREAMS = {"events.arrows", "samples.arrows", "latency.arrows", "operations.arro
 def test_a_closed_run_holds_parquet_only_and_reads_back_what_was_written(tmp_path: Path) -> None:
     with RunWriter.create(tmp_path / "runs", RUN) as writer:
         add_everything(writer, count=10)
-    assert names(writer.path) == PARQUET
+    assert names(writer.path) == PARQUET | {AUDIT}
     reader = RunReader.open(writer.path)
     assert (reader.run_id, reader.killed, reader.running) == (RUN, False, False)
     assert reader.events().to_pylist() == [

@@ -1,5 +1,6 @@
 """`maul heal`: finish every undo that a crash left behind."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from maul.core.errors import ExitCode, MaulError
 from maul.faults.healing import heal as heal_journal
 from maul.faults.healing import journals_in
 from maul.hosts.local import LocalHost
-from maul.hosts.places import journal_directory
+from maul.hosts.places import journal_directory, state_directory
+from maul.record.audit_chain import INDEX, add_later, known
 
 
 def heal(
@@ -36,6 +38,7 @@ def heal(
             screen.complain(error.message)
             whole = False
             continue
+        _note(path.stem, [f"{one.entry.fault} of {one.entry.target}: {one.says}" for one in result.healed])
         for undone in result.healed:
             screen.say(f"healed   {undone.entry.fault} of {undone.entry.target}: {undone.says}")
         for undone in result.unhealed:
@@ -51,3 +54,16 @@ def heal(
             )
         whole &= result.all_healed
     return ExitCode.PASS if whole else ExitCode.UNHEALED
+
+
+def _note(run: str, healed: Sequence[str]) -> None:
+    """Into the audit log of the run that hurt it, where this machine knows that run."""
+    index = state_directory() / INDEX
+    try:
+        log = next((one.log for one in known(index) if one.run == run), None)
+        if log is None:
+            return
+        for says in healed:
+            add_later(index, log.parent, SystemClock().now_ns(), "healed later", says)
+    except MaulError as error:  # the healing itself is done
+        screen.step(f"audit log: {error.what}")

@@ -10,6 +10,7 @@ import typer
 from maul import __version__
 from maul.cli import (
     agent,
+    audit,
     beat,
     calibrate,
     campaign,
@@ -50,6 +51,7 @@ app.command("stop")(stop.stop)
 app.command("serve")(serve.serve)
 app.command("heal")(heal.heal)
 app.command("wipe")(wipe.wipe)
+app.command("audit")(audit.audit)
 app.command("agent")(agent.agent)
 app.add_typer(lab.app, name="lab")
 app.add_typer(fleet.app, name="fleet")

@@ -39,12 +39,13 @@ from maul.guard.permit_text import to_text
 from maul.hosts.deadman import DeadMan
 from maul.hosts.journal import UndoJournal
 from maul.hosts.local import LocalHost
-from maul.hosts.places import journal_directory
+from maul.hosts.places import journal_directory, state_directory
 from maul.lab import cluster
 from maul.load import RustGenerator
 from maul.plan import LimitWish, PhasePlan, Plan, explain, to_json
 from maul.probes.contract import Fetch
 from maul.record import RunReader, RunWriter, write_summary
+from maul.record.audit_chain import INDEX
 from maul.s3.fetch import fetcher
 from maul.site import Site
 from maul.site import load as load_site
@@ -208,7 +209,9 @@ def _record(
     secrets = [secret for one in keys for secret in (one.secret_key, one.session_token or "")]
     with contextlib.ExitStack() as stack:
         try:
-            writer = stack.enter_context(RunWriter.create(runs_root, plan.run_id, secrets=secrets))
+            writer = stack.enter_context(
+                RunWriter.create(runs_root, plan.run_id, secrets=secrets, audit_index=state_directory() / INDEX)
+            )
             writer.write_text(Text.CAMPAIGN, campaign.text)
             writer.write_text(Text.SITE, place.text)
             writer.write_text(Text.PLAN, to_json(plan))

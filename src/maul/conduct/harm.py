@@ -97,6 +97,8 @@ class Harm:
             self._stage.clock,
         )
         run.prepare()
+        says = f"{plan.fault} of {plan.service}; its undo is in the journal"
+        self._stage.writer.audit(self._stage.clock.now_ns(), "fault prepared", plan.name, says)
         return run
 
     def _hurt_and_hold(self, plan: FaultPlan, run: FaultRun) -> str:

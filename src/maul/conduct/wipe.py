@@ -8,12 +8,15 @@ from maul.conduct.permission import admit_wipe, read_permit
 from maul.conduct.prepare import door_of
 from maul.conduct.recorded import Text, plan_of
 from maul.conduct.removal import Sweeper, ledger_names
-from maul.conduct.target import open_endpoints
+from maul.conduct.target import OpenTarget, open_endpoints
 from maul.core.clock import SystemClock
 from maul.core.errors import CampaignError, MaulError
 from maul.guard.permit import Permission
 from maul.hosts.own_place import own_place
+from maul.hosts.places import state_directory
+from maul.plan import Plan
 from maul.record import RunReader
+from maul.record.audit_chain import INDEX, add_later
 from maul.s3.errors import code_of
 
 
@@ -42,7 +45,26 @@ def wipe(
     door = door_of(plan, permission)
     admit_wipe(plan, door, SystemClock(), on_step)
     target = open_endpoints(door, on_step)
-    endpoints = [endpoint.name for endpoint in door.endpoints]
+    _note(run, "wipe began", plan.target, on_step)
+    try:
+        wiped = _wiped(plan, run, target)
+    except BaseException:
+        _note(run, "wipe ended", "it broke off: objects may be left", on_step)
+        raise
+    _note(run, "wipe ended", wiped.says, on_step)
+    return wiped
+
+
+def _note(run: RunReader, what: str, says: str, on_step: Callable[[str], None]) -> None:
+    """Into the run's audit log. What is wrong with that log keeps nothing from being tidied up."""
+    try:
+        add_later(state_directory() / INDEX, run.path, SystemClock().now_ns(), what, says)
+    except MaulError as error:
+        on_step(f"audit log: {error.what}")
+
+
+def _wiped(plan: Plan, run: RunReader, target: OpenTarget) -> Wiped:
+    endpoints = [endpoint.name for endpoint in target.door.endpoints]
     found = left = strangers = 0
     gone: list[str] = []
     for tenant, account in enumerate(plan.tenants):

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,9 @@ from maul.core.event import Event
 from maul.core.exhibit import Exhibit
 from maul.core.operation import OPERATION_DTYPE
 from maul.core.sample import Sample
+from maul.record import audit_chain
+from maul.record.audit import AUDIT, AuditLog
+from maul.record.audit_words import Words, audited
 from maul.record.files import disk_error, point_link, write_whole
 from maul.record.masking import Mask
 from maul.record.stream import StreamFile, compact
@@ -53,14 +57,16 @@ PENDING_BYTES_MAX = 16 << 20  # then the adder itself writes: memory is bounded 
 OPERATIONS_PER_BATCH_MAX = 65_536
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_TABLE_FILES = frozenset(name(table) for table in SCHEMAS for name in (stream_name, parquet_name))
+_TABLE_FILES = frozenset(name(table) for table in SCHEMAS for name in (stream_name, parquet_name)) | {AUDIT}
 
 
 class RunWriter:
     """Writes one run directory. Every method may be called from any thread."""
 
-    def __init__(self, path: Path, mask: Mask) -> None:
+    def __init__(self, path: Path, mask: Mask, audit_index: Path | None) -> None:
         """Use `create`."""
+        self._audit_index = audit_index
+        self._log: AuditLog | None = None
         self.path, self.run_id = path, path.name
         self._mask = mask
         self._pending: dict[str, list[pa.RecordBatch]] = {table: [] for table in SCHEMAS}
@@ -76,7 +82,7 @@ class RunWriter:
         try:
             fcntl.flock(self._marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._open_files()
-        except OSError:
+        except (OSError, CampaignError):
             self._close_files()
             raise
 
@@ -86,14 +92,19 @@ class RunWriter:
             os.posix_fallocate(fd, 0, RESERVE_BYTES)
         finally:
             os.close(fd)
+        self._log = log = AuditLog.begin(self.path / AUDIT)
+        audit_chain.begin(self._audit_index, self.run_id, log, time.time_ns())
         for table, schema in SCHEMAS.items():
             self._streams[table] = StreamFile(self.path / stream_name(table), marked(schema, self.run_id))
 
     @classmethod
-    def create(cls, runs_root: Path, run_id: str, *, secrets: Iterable[str] = ()) -> Self:
+    def create(
+        cls, runs_root: Path, run_id: str, *, secrets: Iterable[str] = (), audit_index: Path | None = None
+    ) -> Self:
         """Make `runs_root/run_id` and point `runs_root/latest` at it.
 
-        Every text has each of `secrets` replaced by `****`. CampaignError: the name is taken or is no name.
+        Every text has each of `secrets` replaced by `****`. `audit_index`: the machine's list of runs that this one is
+        chained to; None: its audit log stands alone. CampaignError: the name is taken or is no name.
         MachineError: the directory cannot be written; nothing is left behind.
         """
         if not _RUN_NAME.fullmatch(run_id) or run_id == LATEST:
@@ -109,7 +120,7 @@ class RunWriter:
         except OSError as error:
             raise disk_error(error, path) from error
         try:
-            writer = cls(path, mask)
+            writer = cls(path, mask, audit_index)
             point_link(runs_root / LATEST, run_id)
         except (OSError, CampaignError) as error:
             shutil.rmtree(path, ignore_errors=True)  # ours: the mkdir above made it
@@ -160,6 +171,26 @@ class RunWriter:
             [json.dumps(details, ensure_ascii=False, default=str) for _, _, details in clean],
         ]
         self._add(EVENTS, columns)
+        for event, (name, says, details) in zip(events, clean, strict=True):
+            words = audited(event.kind, event.edge, details)
+            if words is not None:
+                self._audit(event.at_ns, name, says, words)
+
+    def audit(self, at_ns: int, what: str, name: str, says: str) -> None:
+        """Add to the audit log alone what is no event, and wait until it is on the disk. Raises as `events` does."""
+        name, says = self._mask.value([name, says])
+        self._audit(at_ns, name, says, Words(what, {}, lasting=True))
+
+    def _audit(self, at_ns: int, name: str, says: str, words: Words) -> None:
+        with self._io_lock:
+            if self._failed or self._closed or self._log is None:
+                return
+            try:
+                self._log.add(at_ns, words.what, name, says, words.details)
+                if words.lasting:
+                    self._log.sync()
+            except OSError as error:
+                self._fail(error, self._log.path)
 
     def samples(self, samples: Sequence[Sample]) -> None:
         """Add samples, as `events` does."""
@@ -247,6 +278,7 @@ class RunWriter:
             if already:
                 return
             self._write_pending()
+            self._close_log()
             for table, stream in self._streams.items():
                 stream.close()
                 if self._failed is None:  # else the streams stay: they are readable as they are
@@ -266,6 +298,17 @@ class RunWriter:
     ) -> None:
         """Close."""
         self.close()
+
+    def _close_log(self) -> None:
+        if self._log is None:
+            return
+        try:
+            if self._audit_index is not None:
+                audit_chain.end(self._audit_index, self.run_id, self._log)
+        except OSError as error:
+            self._fail(error, self._log.path)
+        finally:
+            self._log.close()
 
     def _write_pending(self) -> None:
         """Never raises for the disk; see `_failed`."""
@@ -314,6 +357,8 @@ class RunWriter:
     def _close_files(self) -> None:
         for stream in self._streams.values():
             stream.close()
+        if self._log is not None:
+            self._log.close()
         if self._marker >= 0:
             os.close(self._marker)  # lets the lock go
             self._marker = -1
