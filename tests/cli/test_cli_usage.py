@@ -19,8 +19,8 @@ VERBS = [
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),
     ("fleet", "down"),
-    ("audit",), ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"), ("permit", "check"),
-    ("permit", "consent"),
+    ("audit",), ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"),
+    ("permit", "check"), ("permit", "consent"),
     ("site",), ("site", "import"), ("site", "check"), ("site", "draw"),
 ]  # fmt: skip
 
