@@ -14,6 +14,9 @@ from typing import Any
 
 from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
+from maul.conduct.drill import rehearse
+from maul.conduct.fleet_events import MUSTER, as_details
+from maul.conduct.fleet_up import crew_of
 from maul.conduct.judge import judge
 from maul.conduct.kill import STOP_FILE, refuse_pulled, tell_pull, watching
 from maul.conduct.limit import search_limit
@@ -49,6 +52,13 @@ from maul.record.audit_chain import INDEX
 from maul.s3.fetch import fetcher
 from maul.site import Site
 from maul.site import load as load_site
+
+BEFORE: dict[str, Callable[[Stage, PhasePlan], None]] = {
+    "warm-up": rehearse,
+    "load": rehearse,
+    "limit": rehearse,
+}
+"""What comes before a phase of a kind."""
 
 AFTER: dict[str, Callable[[Stage, PhasePlan], None]] = {
     "audit": look_again_and_list,
@@ -119,12 +129,18 @@ def beat(
             with (
                 _deadman(run_id) as deadman,
                 _place(campaign, order.site, run_id, deadman, progress) as place,
+                contextlib.ExitStack() as fleet,
             ):
                 plan = planned_on(campaign, place.site, run_id, order.limit, traces)
                 plan = held(plan, permission.permit)
                 door = door_of(plan, permission)
                 admitted = admit(plan, place.site, door, clock, progress.step)
                 fetch = fetcher(admitted.pages)
+                crew = fleet.enter_context(
+                    crew_of(
+                        plan, admitted.endpoints, permission.permit.hash if permission.permit else "", deadman, progress
+                    )
+                )
                 target = open_target(door, progress.step)
                 stop.run_began()
                 with (
@@ -146,6 +162,7 @@ def beat(
                         make_generator=make_generator,
                         began_ns=clock.now_ns(),
                         traces=traces,
+                        crew=crew,
                     )
                     _perform(stage, fetch, place)
         except MaulError as error:
@@ -239,6 +256,8 @@ class _End:
 def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
     """The phases, with the senses on. Errors of ours, the machine or the target end the run, not the record."""
     stage.note(EventKind.RUN, Edge.BEGAN, stage.plan.run_id, details=_beginning(stage))
+    if stage.crew is not None and stage.crew.words is not None:
+        stage.note(EventKind.AGENT, Edge.INSTANT, MUSTER, details=as_details(stage.crew.words))
     for line in explain(stage.plan):
         stage.note(EventKind.RUN, Edge.INSTANT, "plan", line)
     end, tidied = _End(Ending.FAILED, "a bug in maul ended the run", ExitCode.UNKNOWN), False
@@ -252,6 +271,8 @@ def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
             for phase in stage.plan.phases:
                 if stage.stopped:
                     break
+                if phase.kind in BEFORE:
+                    BEFORE[phase.kind](stage, phase)
                 run_phase(stage, phase, AFTER.get(phase.kind), WORK.get(phase.kind, run_passes))
             tell_pull(stage)
             tidied = stays and _tidied_after_search(stage)

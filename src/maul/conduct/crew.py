@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from maul.conduct.fleet_events import MusterWords
 from maul.core.generator import Generator, GeneratorStatus
 from maul.fleet.words import LostAgent, StartSkew
 from maul.plan.muster import Muster, without
@@ -54,12 +55,22 @@ def on_thread(act: Callable[[], None]) -> Callable[[float], None]:
     return thread.join
 
 
+class Progressing(Protocol):
+    """Somebody who is told what happens."""
+
+    def step(self, says: str) -> None:
+        """One line."""
+        ...
+
+
 @dataclass(slots=True)
 class Crew:
     """Who is there. `there` shrinks when an agent is lost; it is what the next phase is split over."""
 
     line: Line
     there: Muster
+    words: MusterWords | None = None
+    """What the record is told of them."""
     lost: dict[str, str] = field(default_factory=dict)
     """Why each of them was lost."""
     drilled: bool = False

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from maul.conduct.drive import OVERDUE, Drive, Driven, Driver, Watch, as_mapping
 from maul.conduct.fleet_drive import FleetDrive, require_somebody
 from maul.conduct.fleet_events import together
-from maul.conduct.fleet_load import make_loads
+from maul.conduct.fleet_load import Secrets, make_loads
 from maul.conduct.harm import Harm
 from maul.conduct.kill import tell_pull
 from maul.conduct.replay import rows_of
@@ -127,7 +127,7 @@ def _run_once(
             crew,
             stage.plan.run_id,
             planned,
-            lambda pass_: lambda plan: _secrets(stage, pass_, plan),
+            secrets_for(stage),
             lambda pass_: rows_of(stage.traces, phase.name, pass_.tenant),
         )
         fleet = FleetDrive(stage, crew, phase, loads)
@@ -186,6 +186,11 @@ def _anew(stage: Stage, undone: Sequence[tuple[PassPlan, EnginePlan]]) -> list[t
     return [
         (pass_, plan.model_copy(update={"epoch": first + place * each})) for place, (pass_, plan) in enumerate(undone)
     ]
+
+
+def secrets_for(stage: Stage) -> Callable[[PassPlan], Secrets]:
+    """By the pass, what makes an engine plan of it the engine's own JSON, secrets included."""
+    return lambda pass_: lambda plan: _secrets(stage, pass_, plan)
 
 
 def _secrets(stage: Stage, pass_: PassPlan, engine_plan: EnginePlan) -> dict[str, Any]:
