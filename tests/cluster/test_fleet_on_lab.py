@@ -1,7 +1,6 @@
 """A campaign on three agents, on a real cluster: whole, and with one of them killed, taken over and held."""
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from maul.core.errors import ExitCode
 from maul.core.event import EventKind
 from maul.core.operation import Op
 from maul.core.verdict import Verdict
+from maul.hosts.local import LocalHost
+from maul.hosts.undo import pidfiles_in
 from maul.record import RunReader
 
 pytestmark = pytest.mark.cluster
@@ -41,9 +42,10 @@ def beat(folder: Path, *, seconds: str, on_loss: str = "redistribute") -> Beat:
     return Beat(folder, path)
 
 
-def pid_of(lab_base: Path, agent: str) -> int:
-    (found,) = (lab_base / "state" / "fleet").glob(f"run-*/run/{agent}.json")
-    return int(json.loads(found.read_text())["pid"])
+def kill(lab_base: Path, agent: str) -> None:
+    (found,) = (lab_base / "state" / "fleet").glob("run-*/run")
+    (named,) = [one for one in pidfiles_in(LocalHost(), found) if one.path.stem == agent]
+    assert LocalHost().signal(named.process, signal.SIGKILL)
 
 
 def agent_events(run: RunReader) -> list[dict]:
@@ -92,7 +94,7 @@ def test_an_agent_that_is_killed_is_made_up_for_or_held_and_no_object_is_wrong(l
     with beat(tmp_path, seconds="24s", on_loss=on_loss) as run:
         run.until("steady: 3 agents began", 90)
         assert wait_for(lambda: len(list((tmp_path / "runs").glob("*/operations.arrows"))) == 1, 5)
-        os.kill(pid_of(lab_base, "local-2"), signal.SIGKILL)
+        kill(lab_base, "local-2")
         code = run.end(150)
     summary = run.record.summary()
     (loss,) = summary.fleet.losses

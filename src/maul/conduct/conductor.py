@@ -23,7 +23,7 @@ from maul.conduct.limit import search_limit
 from maul.conduct.network_senses import watched
 from maul.conduct.permission import PermissionWatch, admit, check_plan, held, permission_of, senders_of
 from maul.conduct.phases import run_passes, run_phase
-from maul.conduct.prepare import door_of, place_on_paper, planned_on, refuse_fleet
+from maul.conduct.prepare import door_of, place_on_paper, planned_on
 from maul.conduct.progress import Progress
 from maul.conduct.recorded import LastWords, Text
 from maul.conduct.removal import prove_gone
@@ -122,7 +122,6 @@ def beat(
     traces = read_traces(campaign, order.runs_root)
     on_paper = planned_on(campaign, place_on_paper(campaign, order.site), run_id, order.limit, traces)
     check_plan(held(on_paper, permission.permit), permission, clock.now_ns())
-    refuse_fleet(on_paper)
     stage: Stage | None = None
     with contextlib.closing(progress), StopSwitch(clock) as stop, beside(stop) if beside else contextlib.nullcontext():
         try:

@@ -10,7 +10,7 @@ from maul.conduct.permission import held, permit_of
 from maul.conduct.replay import read_traces
 from maul.conduct.target import Account, Door
 from maul.core.clock import SystemClock
-from maul.core.errors import CampaignError, InternalError
+from maul.core.errors import InternalError
 from maul.core.ids import new_run_id
 from maul.faults.catalogue import FAULTS
 from maul.guard.permit import Permission
@@ -65,15 +65,6 @@ def planned_on(
         calibration=read_calibration(state_directory(), this_machine(), __version__),
         traces=traces,
     )
-
-
-def refuse_fleet(plan: Plan) -> None:
-    """A fleet can be planned and not yet run. Raises CampaignError."""
-    if plan.fleet is not None:
-        raise CampaignError(
-            "the campaign asks for a fleet, and this maul runs a load from one process only",
-            cure="leave `fleet` out to run it here; `maul plan` shows what the fleet would send",
-        )
 
 
 def door_of(plan: Plan, permission: Permission) -> Door:
