@@ -11,7 +11,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("name", ["quick", "pause-a-gateway", "two-tenants", "connection-churn", "every-operation"])
+@pytest.mark.parametrize("name", ["quick", "pause-a-gateway", "two-tenants", "connection-churn", "every-operation", "fleet"])
 def test_example_runs_and_passes(lab, tmp_path, capsys, name):
     code, said, told = maul(
         capsys, "beat", EXAMPLES / f"{name}.yaml", "--site", lab.site_path, "--runs", tmp_path / "runs"
@@ -24,6 +24,8 @@ def test_example_runs_and_passes(lab, tmp_path, capsys, name):
     load = next(phase for phase in summary.phases if phase.kind == "load")
     if name == "two-tenants":
         assert [(tenant.name, tenant.offered > 100) for tenant in load.tenants] == [("steady", True), ("rising", True)]
+    if name == "fleet":
+        assert [agent.sent > 400 for agent in summary.fleet.agents] == [True] * 3 and summary.fleet.drill.passed
     if name == "every-operation":
         seen = {row.op for row in load.latency} | ({"aborted_put"} if load.given_up else set())
         assert len(seen) >= 24, "a rare one may not come by chance"
@@ -37,4 +39,5 @@ def test_no_example_is_forgotten():
         "two-tenants",
         "connection-churn",
         "every-operation",
+        "fleet",
     }

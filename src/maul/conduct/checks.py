@@ -228,7 +228,7 @@ def generator_honest(facts: Facts) -> list[Check]:
     verdict = Verdict.UNKNOWN if doubtful else Verdict.PASS
     if facts.fleet is not None:
         verdict, fleet_says = _fleet_honest(facts.fleet, verdict)
-        says = f"{says}; {fleet_says}"
+        says = f"{says.rstrip('.')}; {fleet_says}"
     return [Check(name="generator-honest", verdict=verdict, says=says)]
 
 

@@ -196,7 +196,8 @@ class _Look:
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
-        self._at_s, self._offered, self._completed = 0.0, 0, 0
+        self._at_s, self._counted_s, self._offered, self._completed = 0.0, 0.0, 0, 0
+        self._rates = 0.0, 0.0
         self._histogram = Histogram()
 
     def due(self, elapsed_s: float) -> bool:
@@ -208,7 +209,12 @@ class _Look:
                 self._histogram.merge(Histogram.from_v2(row.hdr))
 
     def tell(self, status: Mapping[str, Any], elapsed_s: float) -> PhaseProgress:
-        interval_s = max(elapsed_s - self._at_s, 1e-3)
+        interval_s = status["elapsed_s"] - self._counted_s
+        if interval_s > 0:  # a fleet is heard of once a second: until then its rates are as they were
+            grown = status["offered"] - self._offered, status["completed"] - self._completed
+            self._rates = grown[0] / interval_s, grown[1] / interval_s
+            self._counted_s = status["elapsed_s"]
+            self._offered, self._completed = status["offered"], status["completed"]
         p99_ms = self._histogram.percentile(99.0) / 1e6 if self._histogram.count else None
         left_s = max(0.0, self._drive.duration_s - elapsed_s)
         look = PhaseProgress(
@@ -216,14 +222,14 @@ class _Look:
             elapsed_s=elapsed_s,
             left_s=left_s,
             run_left_s=left_s + self._drive.run_left_s,
-            offered_per_s=(status["offered"] - self._offered) / interval_s,
-            done_per_s=(status["completed"] - self._completed) / interval_s,
+            offered_per_s=self._rates[0],
+            done_per_s=self._rates[1],
             p99_ms=p99_ms,
             errors=status["fail"] + status["unknown"] - status["errors"].get("GIVEN_UP", 0),
             dropped=status["dropped"],
             in_flight=status["in_flight"],
             status=status,
         )
-        self._at_s, self._offered, self._completed = elapsed_s, status["offered"], status["completed"]
+        self._at_s = elapsed_s
         self._histogram = Histogram()
         return look

@@ -8,11 +8,13 @@ import pyarrow as pa
 
 from maul.conduct.fleet_events import (
     DRILL,
+    ENGINES,
     LOST_SUFFIX,
     MUSTER,
     START,
     AgentWords,
     DrillWords,
+    EnginesWords,
     EngineWords,
     LossWords,
     MusterWords,
@@ -43,6 +45,8 @@ class Story:
     """Each with the moments of its beginning and its end."""
     drill: tuple[DrillWords, int] | None
     seconds: float
+    shards: int = 0
+    """Of all agents together."""
 
     @property
     def clock_error_ns(self) -> int:
@@ -93,7 +97,13 @@ def story_of(events: pa.Table) -> Story | None:
         losses=losses,
         drill=drills[-1] if drills else None,
         seconds=(max(times) - min(times)) / 1e9,
+        shards=_shards([EnginesWords.model_validate_json(row["details"]) for row in rows if row["name"] == ENGINES]),
     )
+
+
+def _shards(drives: Sequence[EnginesWords]) -> int:
+    """Threads of all agents in the drive that had most."""
+    return max((sum(one.shards for one in drive.engines) for drive in drives), default=0)
 
 
 def _of_same(row: Mapping[str, Any], words: LossWords) -> bool:

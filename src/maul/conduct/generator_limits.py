@@ -4,6 +4,6 @@ from maul.insight import GeneratorLimits
 from maul.plan import Plan
 
 
-def generator_limits(plan: Plan) -> GeneratorLimits:
-    """Cores for its shards, and the ceiling by the calibration that the plan was made with."""
-    return GeneratorLimits(plan.shards, plan.ceiling.per_s if plan.ceiling is not None else None)
+def generator_limits(plan: Plan, shards: int | None = None) -> GeneratorLimits:
+    """Cores for its shards (`shards`: of all agents of a fleet), and the ceiling by the plan's calibration."""
+    return GeneratorLimits(shards or plan.shards, plan.ceiling.per_s if plan.ceiling is not None else None)

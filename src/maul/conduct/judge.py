@@ -74,6 +74,11 @@ class Tables:
     story: Story | None = None
     """Of a fleet."""
 
+    @property
+    def shards(self) -> int:
+        """Of all that made load."""
+        return (self.story.shards if self.story is not None else 0) or self.plan.shards
+
     def operations_of(self, kinds: Collection[str], tenant: int, *, whole: bool = False) -> Operations:
         """Of a tenant, timed as surely as the clocks of all agents allow; `whole`: a row for each key."""
         table = self.changes if whole else self.operations
@@ -121,7 +126,7 @@ def judge(run: RunReader) -> Summary:
         generator=generator_summary(
             statuses,
             tables.book,
-            plan.shards,
+            tables.shards,
             capacity.levels if capacity is not None else (),
             open_phases=[phase.name for phase in plan.phases if phase.kind in ("warm-up", "load", "limit")],
             void_phases=list(void),
@@ -176,7 +181,7 @@ def _capacity(tables: Tables) -> Capacity | None:
         for objective in tables.plan.objectives
         if any(phase.levels for phase in tables.plan.phases if phase.name in objective.phases)
     ]
-    limits = generator_limits(tables.plan)
+    limits = generator_limits(tables.plan, tables.shards)
     return find_capacity(tables.events, tables.book, tables.operations, tables.samples, objectives, generator=limits)
 
 
@@ -184,7 +189,9 @@ def _void_phases(tables: Tables, phases: Sequence[PhaseSummary], errors: Sequenc
     """Of the phases that hold one rate; rising loads are asked level by level, closed loops go as fast as they can."""
     one_rate = {phase.name for phase in tables.plan.phases if phase.timed and not phase.levels}
     chosen = [phase for phase in phases if phase.name in one_rate]
-    return void_phases(chosen, tables.book, Gauges(tables.samples), errors, generator_limits(tables.plan))
+    return void_phases(
+        chosen, tables.book, Gauges(tables.samples), errors, generator_limits(tables.plan, tables.shards)
+    )
 
 
 def _audit(tables: Tables, run: RunReader, records_lost: int) -> AuditSummary | None:

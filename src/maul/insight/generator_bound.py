@@ -137,18 +137,24 @@ def signs_between(
     processes = gauges.find("process", "cpu_ratio")
     own = next((g for g in processes if g.subject == MAUL), None)
     host = own.host if own is not None else _only_host(gauges)
+    agents = gauges.find("agent", "cpu_ratio")
     cores = [g for g in gauges.find("cpu", "busy_ratio") if g.host == host and g.subject.startswith("core")]
     busy = [(g.subject, ratio) for g in cores if (ratio := mean(g)) is not None]
+    shared = any(g.host == host and g.subject != MAUL for g in processes)
+    busy_cores = mean(own) if own is not None else None
+    if agents:  # a fleet makes the load; this process only conducts it
+        busy_cores = sum(filter(None, map(mean, agents)))
+        busy = busy if shared else []
     return Signs(
         offered_per_s=offered_per_s,
         exhausted=exhausted,
         late_p99_ms=percentile_ms(late, 99.0) if late.count else None,
-        busy_cores=mean(own) if own is not None else None,
+        busy_cores=busy_cores,
         used_cores=sum(ratio for _, ratio in busy) if busy else None,
         hottest=max(busy, key=lambda one: one[1], default=None),
         steal_ratio=mean(Gauge(host, "cpu", "steal_ratio", "all")) if host is not None else None,
         full=bool(busy) and all(ratio >= FULL_RATIO for _, ratio in busy),
-        shared=any(g.host == host and g.subject != MAUL for g in processes),
+        shared=shared,
     )
 
 

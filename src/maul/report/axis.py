@@ -9,7 +9,7 @@ from bokeh.core.properties import value
 from bokeh.models import ColumnDataSource, Range1d
 
 from maul.report import colours, numerals
-from maul.report.panels import Band, Grid, Mark
+from maul.report.panels import HURT, Band, Grid, Mark
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 LETTER_PX = 6.3  # about the width of a letter, for deciding whether a name fits
@@ -33,7 +33,7 @@ class TimeAxis:
     @property
     def headroom(self) -> float:
         """The share of a chart's height that the names of the bands take."""
-        return FAULT_NAMES_SHARE if any(band.kind == "fault" for band in self.bands) else NAMES_SHARE
+        return FAULT_NAMES_SHARE if any(band.kind in HURT for band in self.bands) else NAMES_SHARE
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def time_axis(grid: Grid, bands: Sequence[Band], marks: Sequence[Mark]) -> TimeA
         Name(
             band,
             1.0,
-            17 if band.kind == "fault" else 3,
-            colours.BAD if band.kind == "fault" else colours.MUTED,
+            17 if band.kind in HURT else 3,
+            colours.BAD if band.kind in HURT else colours.MUTED,
             room(band, bands, end),
         )
         for band in bands
@@ -92,7 +92,7 @@ def room(band: Band, others: Sequence[Band], end_s: float) -> float:
 
 
 def _band_source(bands: Sequence[Band]) -> ColumnDataSource:
-    hurt = [band.kind == "fault" for band in bands]
+    hurt = [band.kind in HURT for band in bands]
     shades = cycle(colours.PHASE_FILLS)
     return ColumnDataSource(
         {

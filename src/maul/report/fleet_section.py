@@ -1,7 +1,6 @@
 """The section on the fleet: every agent, what was lost, how together they began."""
 
 from maul.core.fleet_summary import AgentSummary, FleetSummary, LossSummary
-from maul.core.units import show_duration
 from maul.report import numerals
 from maul.report.view import Body, Cell, Chip, Column, Section, Table
 
@@ -110,8 +109,3 @@ def _loss_row(loss: LossSummary, zero_ns: int) -> tuple[Cell, ...]:
         Cell(numerals.count(loss.not_sent), tone="bad" if loss.not_sent and not loss.made_up else ""),
         Cell(loss.says),
     )
-
-
-def loss_length(loss: LossSummary, ended_ns: int) -> str:
-    """How long less was sent than planned."""
-    return show_duration(max(0, (loss.ended_ns or ended_ns) - loss.began_ns) / 1e9)

@@ -95,9 +95,13 @@ class Grid:
         return np.floor((np.asarray(unix_s, dtype=np.float64) - self.first_s) / self.step_s).astype(np.int64)
 
 
+HURT = frozenset({"fault", "loss"})
+"""Kinds of bands in which something was not as it should be."""
+
+
 @dataclass(frozen=True)
 class Band:
-    """A stretch of time behind the lines. `kind` is phase or fault."""
+    """A stretch of time behind the lines. `kind` is phase, fault or loss (of an agent of the fleet)."""
 
     kind: str
     label: str
@@ -119,6 +123,8 @@ def bands(summary: Summary, events: pa.Table) -> tuple[Band, ...]:
     zero, end = summary.began_ns, summary.ended_ns
     found = [("phase", phase.name, phase.began_ns, phase.ended_ns) for phase in summary.phases]
     found += [("fault", fault.name, fault.began_ns, fault.healed_ns or end) for fault in summary.faults]
+    losses = summary.fleet.losses if summary.fleet is not None else []
+    found += [("loss", f"{one.agent} lost", one.began_ns, one.ended_ns or end) for one in losses]
     known = {(kind, name) for kind, name, _, _ in found}
     for kind in (EventKind.PHASE, EventKind.FAULT):
         found += [
@@ -126,7 +132,7 @@ def bands(summary: Summary, events: pa.Table) -> tuple[Band, ...]:
             for name, began, ended in _pairs(events, kind, end)
             if (kind.value, name) not in known
         ]
-    found.sort(key=lambda item: (item[0] == "fault", item[2]))  # faults are drawn over phases
+    found.sort(key=lambda item: (item[0] in HURT, item[2]))  # faults are drawn over phases
     return tuple(
         Band(kind, name, (began - zero) / 1e9, (max(ended, began) - zero) / 1e9) for kind, name, began, ended in found
     )

@@ -15,6 +15,7 @@ from maul.core.verdict import Verdict
 from maul.report import numerals, words
 from maul.report.curve import curve_facts
 from maul.report.exhibits import exhibits_section, parts_table
+from maul.report.fleet_section import fleet_section
 from maul.report.limit_section import limit_section, limit_tile
 from maul.report.network_section import network_section
 from maul.report.trouble import data_section, errors_section, faults_section
@@ -53,6 +54,7 @@ def build(summary: Summary) -> Page:
             *([network_section(summary.network)] if summary.network is not None else []),
             data_section(summary.audit),
             _generator(summary.generator),
+            *filter(None, (fleet_section(summary.fleet, summary.began_ns),)),
             _gaps(summary),
         ),
     )

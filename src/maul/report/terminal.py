@@ -10,16 +10,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from maul.core.fleet_summary import FleetSummary
 from maul.core.summary import AuditSummary, Capacity, Check, ErrorCount, FaultSummary, PhaseSummary, Summary
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict
 from maul.report import numerals, words
 from maul.report.curve import curve_lines
+from maul.report.fleet_section import fleet_facts
 from maul.report.limit_lines import limit_lines
 from maul.report.network_section import network_lines
 
 WIDTH_MAX = 100
 FINDINGS_SHOWN_MAX = 5
+AGENTS_SHOWN_MAX = 20
 GAPS_SHOWN_MAX = 5
 ERRORS_SHOWN_MAX = 12
 
@@ -98,6 +101,8 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
     yield _section("Data", _data(summary.audit))
     if summary.generator is not None:
         yield _section("Generator", _text(summary.generator.says))
+    if summary.fleet is not None:
+        yield _section("Fleet", _fleet(summary.fleet, summary.began_ns))
     if summary.gaps:
         yield _section("Gaps", _gaps(summary.gaps))
 
@@ -218,6 +223,25 @@ def _data(audit: AuditSummary | None) -> RenderableType:
     hidden = max(audit.findings_total, len(audit.findings)) - min(len(audit.findings), FINDINGS_SHOWN_MAX)
     if hidden:
         lines.append(_text(f"and {numerals.plural(hidden, 'more finding')}", "dim"))
+    return Group(*lines)
+
+
+def _fleet(fleet: FleetSummary, zero_ns: int) -> Group:
+    """All agents in one line each, as far as they fit a screen; what was lost."""
+    lines: list[RenderableType] = [_text(f"{name}: {value}", "dim") for name, value in fleet_facts(fleet)]
+    grid = _grid("left", *["right"] * 7, "left")
+    heads = ("agent", "share", "sent", "not ok", "late", "dropped", "withheld", "CPU s", "")
+    grid.add_row(*(Text(head, style="dim") for head in heads))
+    for agent in fleet.agents[:AGENTS_SHOWN_MAX]:
+        lost = "" if agent.lost_ns is None else f"lost at {numerals.offset(agent.lost_ns, zero_ns)}: {agent.lost_why}"
+        counts = (agent.sent, agent.bad, agent.late, agent.dropped, agent.withheld)
+        numbers = [numerals.ratio(agent.share), *map(numerals.count, counts), numerals.digits(agent.cpu_seconds)]
+        grid.add_row(_text(agent.name), *numbers, _text(lost, "red"))
+    lines.append(grid)
+    if len(fleet.agents) > AGENTS_SHOWN_MAX:
+        lines.append(_text(f"and {len(fleet.agents) - AGENTS_SHOWN_MAX} more in the page", "dim"))
+    lines += [_text(f"{loss.agent} in {loss.phase}: {loss.says}", "yellow") for loss in fleet.losses]
+    lines += [_text(says, "red") for says in fleet.wrong] + [_text(says, "yellow") for says in fleet.doubts]
     return Group(*lines)
 
 

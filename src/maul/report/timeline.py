@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, HoverTool
 from maul.report import colours
 from maul.report.axis import LETTER_PX, Name, TimeAxis, draw_names, name_source, room, shorten
 from maul.report.charts import empty_plot
-from maul.report.panels import Band, Panel
+from maul.report.panels import HURT, Band, Panel
 
 LANE_PX, AXIS_PX = 22, 30
 LANES_MAX = 8  # further faults share the last lane
@@ -27,7 +27,7 @@ class Place:
 
 
 def timeline(axis: TimeAxis) -> Any:
-    """Phases in the first lane, faults below in as many lanes as overlap, what the guard did in the last."""
+    """Phases in the first lane, faults and losses below in as many lanes as overlap, what the guard did in the last."""
     places = _places(axis)
     lanes = 1 + max((place.lane for place in places), default=0)
     plot = empty_plot(Panel("timeline", "", ""), axis, (lanes, 0), AXIS_PX + LANE_PX * lanes)
@@ -49,7 +49,7 @@ def timeline(axis: TimeAxis) -> Any:
 
 
 def _places(axis: TimeAxis) -> list[Place]:
-    faults = [band for band in axis.bands if band.kind == "fault"]
+    faults = [band for band in axis.bands if band.kind in HURT]
     lanes = fault_lanes(faults)
     places = [Place(band, 0) for band in axis.bands if band.kind == "phase"]
     places += [Place(band, 1 + lane) for band, lane in zip(faults, lanes, strict=True)]
@@ -72,7 +72,7 @@ def _names(places: Sequence[Place], axis: TimeAxis) -> list[Name]:
 
 
 def _bars(places: Sequence[Place]) -> ColumnDataSource:
-    fills = {"phase": colours.PHASE_BAR, "fault": colours.FAULT_BAR, "guard": colours.BAD}
+    fills = {"phase": colours.PHASE_BAR, "fault": colours.FAULT_BAR, "loss": colours.FAULT_BAR, "guard": colours.BAD}
     return ColumnDataSource(
         {
             "left": [place.band.begin_s for place in places],
