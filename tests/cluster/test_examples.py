@@ -11,7 +11,9 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("name", ["quick", "pause-a-gateway", "two-tenants", "connection-churn", "every-operation", "fleet"])
+@pytest.mark.parametrize(
+    "name", ["quick", "pause-a-gateway", "two-tenants", "connection-churn", "every-operation", "fleet"]
+)
 def test_example_runs_and_passes(lab, tmp_path, capsys, name):
     code, said, told = maul(
         capsys, "beat", EXAMPLES / f"{name}.yaml", "--site", lab.site_path, "--runs", tmp_path / "runs"

@@ -54,6 +54,7 @@ from maul.site import Site
 from maul.site import load as load_site
 
 BEFORE: dict[str, Callable[[Stage, PhasePlan], None]] = {
+    "trickle": rehearse,
     "warm-up": rehearse,
     "load": rehearse,
     "limit": rehearse,
