@@ -149,7 +149,7 @@ class NetLab:
                     )
                 agents[name] = Started(process, log)
             for agent in agents.values():
-                assert wait_for(lambda agent=agent: "in the fleet" in agent.says(), 40), agent.says()
+                assert wait_for(lambda agent=agent: "in the fleet" in agent.says(), 120), agent.says()
             yield LabFleet(address, certificates, agents)
         finally:
             for agent in agents.values():
