@@ -36,7 +36,7 @@ objectives:
 """
 
 
-def campaign(net_lab: NetLab, name: str, agents: str, seconds: int, rate: int = RATE, mix: str = "get") -> Path:
+def campaign(net_lab: NetLab, name: str, agents: str, *, seconds: int, rate: int = RATE, mix: str = "get") -> Path:
     path = net_lab.folder / f"{name}.yaml"
     words = {
         "BUCKET": name, "SITE": json.dumps(str(net_lab.lab.site_path)), "AGENTS": agents, "SECONDS": f"{seconds}s",
@@ -126,30 +126,37 @@ def test_when_the_conductor_is_killed_the_fleet_is_silent_within_five_seconds(ne
 @pytest.mark.timeout(240)
 def test_when_the_conductor_is_cut_off_the_fleet_is_silent_within_five_seconds(net_lab):
     path = campaign(net_lab, "cut-off", "[g41, g51]", seconds=60, rate=20, mix="put")
-    with net_lab.watching() as watch, net_lab.wires() as wires, net_lab.fleet("g41", "g51"):
-        with beating(net_lab, path) as conductor:
-            under_load(watch, conductor, "g41:eth0")
-            cut_ns = time.time_ns()
-            wires.cut("ops")
-            silence(watch, cut_ns, "g41:eth0", "g51:eth0")
-            wires.restore("ops")
+    with (
+        net_lab.watching() as watch,
+        net_lab.wires() as wires,
+        net_lab.fleet("g41", "g51"),
+        beating(net_lab, path) as conductor,
+    ):
+        under_load(watch, conductor, "g41:eth0")
+        cut_ns = time.time_ns()
+        wires.cut("ops")
+        silence(watch, cut_ns, "g41:eth0", "g51:eth0")
+        wires.restore("ops")
 
 
 @pytest.mark.timeout(240)
 def test_what_a_lost_agent_sent_is_taken_over(net_lab):
     path = campaign(net_lab, "lost", "[g41, g51, g61]", seconds=30, rate=30, mix="put")
-    with net_lab.watching() as watch, net_lab.fleet("g41", "g51", "g61") as fleet:
-        with beating(net_lab, path) as conductor:
-            under_load(watch, conductor, "g61:eth0")
-            before_ns = time.time_ns() - 3 * 10**9
-            lost_ns = time.time_ns()
-            fleet.agents["g61"].send(signal.SIGKILL)
-            assert wait_for(lambda: time.time_ns() > lost_ns + 12 * 10**9, 20)
-            was = watch.mean_bps("g41:eth0", before_ns, lost_ns)
-            now = watch.mean_bps("g41:eth0", lost_ns + 7 * 10**9)
-            assert now > 1.25 * was, f"{was / 1e6:.1f} Mbit/s before, {now / 1e6:.1f} after\n{conductor.says()}"
-            assert watch.mean_bps("g61:eth0", lost_ns + 2 * 10**9) < SILENT_BPS
-            assert conductor.wait(120) in (0, 1, 2), conductor.says()
+    with (
+        net_lab.watching() as watch,
+        net_lab.fleet("g41", "g51", "g61") as fleet,
+        beating(net_lab, path) as conductor,
+    ):
+        under_load(watch, conductor, "g61:eth0")
+        before_ns = time.time_ns() - 3 * 10**9
+        lost_ns = time.time_ns()
+        fleet.agents["g61"].send(signal.SIGKILL)
+        assert wait_for(lambda: time.time_ns() > lost_ns + 12 * 10**9, 20)
+        was = watch.mean_bps("g41:eth0", before_ns, lost_ns)
+        now = watch.mean_bps("g41:eth0", lost_ns + 7 * 10**9)
+        assert now > 1.25 * was, f"{was / 1e6:.1f} Mbit/s before, {now / 1e6:.1f} after\n{conductor.says()}"
+        assert watch.mean_bps("g61:eth0", lost_ns + 2 * 10**9) < SILENT_BPS
+        assert conductor.wait(120) in (0, 1, 2), conductor.says()
 
 
 def silence(watch: Watch, since_ns: int, *ports: str) -> None:

@@ -4,9 +4,9 @@ import json
 import signal
 
 import pytest
-from conftest import wait_for
 from fleet_plans import CLOCK, gets
 
+from conftest import wait_for
 from maul.fleet.collect import collect
 from maul.fleet.connection import Fleet
 from maul.fleet.preflight import Question
