@@ -14,7 +14,7 @@ from maul.plan.placement.failures import Failure
 from maul.plan.placement.routes import FAR, Fractions, Planes, Router, sorted_unique
 from maul.plan.placement.wiring import Bools, Floats, Ints, Wiring
 
-PAIRS_AT_ONCE = 4096  # of failure and group: bounds memory
+PAIRS_AT_ONCE = 256  # of failure and group: fits caches
 SAME = 1e-12
 
 
