@@ -81,7 +81,7 @@ def test_the_plan_carries_it_and_says_it():
         "100 %, 50 requests/s: h",
         "its share stays unsent",
         "what stops it there:",
-        "requests/s for one more Mbit/s",
+        "requests/s for one more ",
         "what the fullest links will carry\n",
         "spine:3>tor-3:up ",
     ):
