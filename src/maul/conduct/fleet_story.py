@@ -117,12 +117,16 @@ def fleet_summary(
 ) -> FleetSummary:
     """`statuses`: of each phase, the last one; `timed`: names of the phases that are paced."""
     did = together([status["agents"] for status in statuses.values() if "agents" in status])
+    served = {phase.name for phase in phases if phase.kind not in ("audit", "clean-up")}  # those ask for what is gone
+    bad = together([status["agents"] for name, status in statuses.items() if "agents" in status and name in served])
     starts = [start for start in story.starts if start.phase in timed]
     widest = max(starts, key=lambda start: start.spread_ns, default=None)
     losses = [_loss(*loss) for loss in story.losses]
     wrong, doubts = _judged(starts, losses, phases)
     return FleetSummary(
-        agents=[_agent(agent, did.get(agent.name, {}), story) for agent in story.muster.agents],
+        agents=[
+            _agent(agent, did.get(agent.name, {}), bad.get(agent.name, {}), story) for agent in story.muster.agents
+        ],
         left_out=story.muster.left_out,
         losses=losses,
         on_loss=story.muster.on_loss,
@@ -136,7 +140,7 @@ def fleet_summary(
     )
 
 
-def _agent(agent: AgentWords, did: Mapping[str, float], story: Story) -> AgentSummary:
+def _agent(agent: AgentWords, did: Mapping[str, float], served: Mapping[str, float], story: Story) -> AgentSummary:
     after = [start.began[agent.name][0] for start in story.starts if agent.name in start.began]
     lost = next(((words, at_ns) for words, at_ns, _ in story.losses if words.agent == agent.name), None)
     return AgentSummary(
@@ -148,7 +152,7 @@ def _agent(agent: AgentWords, did: Mapping[str, float], story: Story) -> AgentSu
         late=int(did.get("late", 0)),
         dropped=int(did.get("dropped", 0)),
         withheld=int(did.get("withheld", 0)),
-        bad=int(did.get("fail", 0) + did.get("unknown", 0)),
+        bad=int(served.get("fail", 0) + served.get("unknown", 0)),
         cpu_seconds=did.get("cpu_seconds", 0.0),
         clock_offset_ms=agent.offset_ns / 1e6,
         clock_error_ms=agent.error_ns / 1e6,

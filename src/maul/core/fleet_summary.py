@@ -19,7 +19,7 @@ class AgentSummary(_Part):
     dropped: int
     withheld: int
     bad: int
-    """Operations that were not answered well."""
+    """Operations that were not answered well, but for audit and clean-up, which ask for what is rightly gone."""
     cpu_seconds: float
     clock_offset_ms: float
     clock_error_ms: float
