@@ -25,7 +25,7 @@ WIRED = (
     SITE.replace("racks: [r1, r2]", "racks: [r1, r2, r3]").replace(
         "services:\n",
         "  - {name: h3, address: 127.0.3.1, rack: r3, borrow: {}}\n"
-        "  - {name: h4, address: 127.0.4.1, rack: r3, borrow: {requests: 1000}}\nservices:\n",
+        "  - {name: h4, address: 127.0.4.1, rack: r3, borrow: {requests: 50000}}\nservices:\n",
     )
     + NETWORK
 )
@@ -71,6 +71,23 @@ def test_what_nobody_paces_asks_for_nothing():
     assert demand_of([one for one in made.phases if not one.timed], [("vip", "https://x")]).load.sent_bps == 0
 
 
+def test_what_nobody_paces_is_held_to_what_the_links_allow():
+    narrow = WIRED.replace("[tor-3:up, spine:3], capacity: 1Gbit/s", "[tor-3:up, spine:3], capacity: 200Mbit/s")
+    narrow = narrow.replace("back: 100Mbit/s", "back: 80Mbit/s")
+    made, free = planned(SMALL + "fleet: {}\n", narrow), planned(SMALL)
+    # 60 % of 200 Mbit/s there, 40 left of it back; acknowledgements are 3 % of what comes
+    assert made.fleet.unpaced.sent_bps == pytest.approx(120e6)
+    assert made.fleet.unpaced.received_bps == pytest.approx(40e6)
+    for name, most_bps, size in (("fill", 120e6, "bytes_sent"), ("audit", 40e6, "bytes_received")):
+        for one in made.phase(name).passes:
+            wire = one.engine.limits.rate_per_s * getattr(one.expected, size) / one.expected.operations * 8 * 1.04
+            assert most_bps * 0.5 < wire <= most_bps * 1.000001
+    assert made.phase("calm") == free.phase("calm")
+    assert made.phase("audit").seconds >= free.phase("audit").seconds
+    wide = planned(SMALL + "fleet: {}\n")
+    assert wide.phase("tidy").passes == free.phase("tidy").passes
+
+
 def test_the_plan_carries_it_and_says_it():
     made = planned(SMALL + "fleet: {on_loss: hold}\n")
     assert plan.Plan.model_validate_json(plan.to_json(made)) == made
@@ -80,6 +97,7 @@ def test_the_plan_carries_it_and_says_it():
         "1 load server in 1 rack",
         "100 %, 50 requests/s: h",
         "its share stays unsent",
+        "closed loops are held to",
         "what stops it there:",
         "requests/s for one more ",
         "what the fullest links will carry\n",

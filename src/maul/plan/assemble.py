@@ -22,6 +22,7 @@ from maul.plan.costs import mean_cost
 from maul.plan.fleet_model import FleetPlan
 from maul.plan.ground import Ground, TraceKey, apportion
 from maul.plan.harm import fault_plans
+from maul.plan.holding import held_to
 from maul.plan.limiting import (
     LimitWish,
     limit_objectives,
@@ -105,6 +106,8 @@ def build(
     grounds = _grounds(campaign, site, parties, run)
     phases = limit_phases(grounds[0]) if searched else phase_plans(grounds)
     fleet, fleet_problems = _fleet(campaign, site, grounds[0], phases)
+    if fleet is not None and fleet.unpaced is not None:
+        phases = held_to(phases, fleet.unpaced)
     if fleet is not None:
         phases = _trickled(campaign, site, phases, fleet)
     faults, fault_problems = ((), []) if searched else fault_plans(campaign, site, phases, fault_kinds)

@@ -90,6 +90,9 @@ class FleetPlan(Frozen):
     """All together, at the heaviest moment."""
     most: Load | None = None
     """The most of the same mix that the caps allow; None where nothing bounds it."""
+    unpaced: Load | None = None
+    """The most that what nobody paces (filling, audit, clean-up, closed loops) may do with these shares, each direction
+    by itself; its limits are held to it. None where no cap is enforced."""
     blockers: tuple[Blocker, ...] = ()
     """What blocks the next 10 %, the strongest first."""
     on_loss: str = "redistribute"

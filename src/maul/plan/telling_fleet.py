@@ -27,6 +27,9 @@ def fleet_rows(fleet: FleetPlan) -> Iterator[Row]:
         yield "", f"and {_count(len(hidden), 'more rack')}, {100 * most:.3g} % of the load or less each"
     hold = fleet.on_loss == "hold"
     yield "if lost", "its share stays unsent" if hold else "its share goes to the others, within their ceilings"
+    if fleet.unpaced is not None:
+        sent, received = show_bitrate(fleet.unpaced.sent_bps), show_bitrate(fleet.unpaced.received_bps)
+        yield "unpaced", f"filling, audit, clean-up and closed loops are held to {sent} sent or {received} received"
     if fleet.most is not None:
         yield "most", _most(fleet, fleet.most)
         for blocker in fleet.blockers[:BLOCKERS_SHOWN]:

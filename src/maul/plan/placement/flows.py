@@ -89,8 +89,8 @@ class FlowMaker:
         whole = self._piece(np.zeros(count, np.int64), everyone, np.zeros((1, edges), dtype=bool))
         up, down = whole.up.matrix(count, edges), whole.down.matrix(count, edges)
         finest = np.ones(edges)
-        for parts in (whole.up, whole.down):
-            np.minimum.at(finest, parts.edge, parts.part)
+        for table in (up, down):
+            np.minimum.at(finest, table.indices, table.data)
         lost: list[tuple[int, Ints, Floats]] = []
         changes = self._changes(failures, up, down, whole.reach, lost)
         return Flows(up, down, finest, whole.reach, changes, tuple(lost))
@@ -259,16 +259,10 @@ def _rows(
         now_row = place[begin : begin + len(now)]
         was_row = place[begin + len(now) : begin + len(now) + len(was)]
         begin += len(now) + len(was)
-        np.minimum.at(least, now_row, now_part)
-        table = csr_array(
-            coo_array(
-                (
-                    np.concatenate([now_part, -was_part]),
-                    (np.concatenate([now_row, was_row]), np.concatenate([now_group, was_group])),
-                ),
-                shape=(len(key), batch.groups),
-            )
-        )
+        shape = (len(key), batch.groups)
+        after = csr_array(coo_array((now_part, (now_row, now_group)), shape=shape))  # ways to several hosts add up
+        np.minimum.at(least, np.repeat(np.arange(len(key)), np.diff(after.indptr)), after.data)
+        table = csr_array(after - csr_array(coo_array((was_part, (was_row, was_group)), shape=shape)))
         table.data[np.abs(table.data) < SAME] = 0.0
         table.eliminate_zeros()
         made.append(table)

@@ -24,6 +24,7 @@ from maul.plan.placement.servers import (
     part_of,
 )
 from maul.plan.placement.shares import WHEEL_MAX, rounded
+from maul.plan.placement.unpaced import unpaced
 from maul.plan.placement.wiring import Floats
 from maul.plan.placement.words import arithmetic, blockers
 from maul.plan.placement.world import World, target_problems, world_of
@@ -62,6 +63,7 @@ def best(site: Site, network: Network, fleet: Fleet, demand: Demand) -> FleetPla
         links=link_loads(world, parts),
         load=demand.load,
         most=part_of(demand.load, most.scale) if most.scale < WITHOUT_END else None,
+        unpaced=unpaced(world, parts),
         blockers=tuple(blockers(most, program, world.wiring, world.failures, demand.load)),
         on_loss=fleet.on_loss,
         notes=(*notes, *left_words(left_out), *cut_words(world, parts)),
