@@ -39,12 +39,9 @@ impl Histogram {
     }
 
     fn add_all_v2(&mut self, parts: Vec<PyBackedBytes>) -> PyResult<()> {
-        for part in &parts {
-            self.hdr
-                .add_v2(part)
-                .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        }
-        Ok(())
+        self.hdr
+            .add_all_v2(parts.iter().map(|part| part.as_ref()))
+            .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     fn to_v2<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import InternalError, MachineError, MaulError, TargetError
-from maul.fleet.generator import FleetGenerator, Part
+from maul.fleet.generator import START_EACH_S, FleetGenerator, Part
 from maul.fleet.line import CONNECT_S, DaskLine, UnheardError
 from maul.fleet.members import CALL_S, Asking, LeftOutError, Member
 from maul.fleet.messages import MessageError, Sealed
@@ -29,6 +29,8 @@ PREFLIGHT_S = 15.0
 """An agent that has not answered everything by then is left out."""
 PREPARE_S = 15.0
 FETCH_S = 10.0
+AT_ONCE = 64
+"""How many agents are asked at a time for what takes long: a thousand handshakes at once would all be late."""
 _LOOK_S = 5.0
 _LEAVE_S = 2.0
 _SLACK_S = 1.0  # for the thread to be scheduled
@@ -50,6 +52,7 @@ class Fleet:
         self._asking = Asking(line, self.clock, self.session)
         self._members: dict[str, Member] = {}
         self._engines = 0
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._stopping: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -96,7 +99,8 @@ class Fleet:
 
     def preflight(self, question: Question, names: Iterable[str] | None = None) -> Preflight:
         """Ask these agents (None: all) everything that must be known before a byte is sent; all at once, bounded."""
-        return self._line.wait(self._preflight(question, names), PREFLIGHT_S + _LOOK_S + _SLACK_S)
+        turns = 1 + len(self.agents()) // AT_ONCE
+        return self._line.wait(self._preflight(question, names), turns * PREFLIGHT_S + _LOOK_S + _SLACK_S)
 
     async def _preflight(self, question: Question, names: Iterable[str] | None) -> Preflight:
         there = await self._line.workers()
@@ -118,7 +122,8 @@ class Fleet:
         if member.lost:
             return member.lost
         try:
-            return await asyncio.wait_for(self._asking.meet(member, question), PREFLIGHT_S)
+            async with self._turns:
+                return await asyncio.wait_for(self._asking.meet(member, question), PREFLIGHT_S)
         except LeftOutError as error:
             return str(error)
         except TimeoutError:
@@ -182,7 +187,8 @@ class Fleet:
             clock = self._members[name].recent or ClockReading(0, 0, 0)
             self._engines += 1
             parts.append(Part(name, f"{self.session}.{self._engines}", clock.offset_ns, clock))
-        self._line.wait(self._prepare_all(owner, parts, plans, trace), PREPARE_S + _SLACK_S)
+        turns = 1 + len(parts) // AT_ONCE
+        self._line.wait(self._prepare_all(owner, parts, plans, trace), turns * PREPARE_S + _SLACK_S)
         return parts
 
     async def _prepare_all(
@@ -205,15 +211,16 @@ class Fleet:
             raise UnheardError(member.lost)
         about = json.dumps({"agent": part.agent, "engine": part.engine, "run": owner.run, "offset_ns": part.ahead_ns})
         sealed = Sealed(json.dumps(plan).encode())
-        head = await self._asking.ask(
-            member, "prepare", part.engine, owner.run, sealed, rows, about.encode(), timeout_s=PREPARE_S
-        )
+        async with self._turns:
+            head = await self._asking.ask(
+                member, "prepare", part.engine, owner.run, sealed, rows, about.encode(), timeout_s=PREPARE_S
+            )
         part.ahead_ns += int(head["ahead_ns"])
         member.engines[part.engine] = (owner, part)
 
     def begin(self, owner: FleetGenerator, parts: Sequence[Part], at_ns: int) -> None:
         """As `generator.Line`."""
-        self._line.wait(self._begin_all(owner, parts, at_ns), CALL_S + _SLACK_S)
+        self._line.wait(self._begin_all(owner, parts, at_ns), CALL_S + _SLACK_S + START_EACH_S * len(parts))
 
     async def _begin_all(self, owner: FleetGenerator, parts: Sequence[Part], at_ns: int) -> None:
         await asyncio.gather(*(self._begin(owner, part, at_ns) for part in parts))

@@ -3,6 +3,7 @@
 import logging
 
 import dask
+from distributed.comm import utils
 
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,
@@ -35,6 +36,8 @@ _SETTINGS = {
 def settle() -> None:
     """Set dask up for this process, whatever files or variables of a user say. Before any dask server is made."""
     dask.config.set(_SETTINGS)
+    # dask reads this setting once, when it is imported. Without it, every message is weighed before it is sent or read.
+    utils.OFFLOAD_THRESHOLD = False
     for name in ("distributed", "tornado", "asyncio"):
         # dask logs the arguments of what fails; those are wrapped, and here they are not even asked for
         logging.getLogger(name).setLevel(logging.ERROR)

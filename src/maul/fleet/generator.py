@@ -15,7 +15,9 @@ from maul.fleet.messages import EngineOrder, EngineReport
 from maul.fleet.words import ClockReading, LostAgent, StartSkew
 
 START_AHEAD_S = 0.5
-"""How far in the future a start is set, so that every agent knows of it before it comes."""
+"""How far in the future a start is set, so that every agent knows of it before it comes …"""
+START_EACH_S = 0.003
+"""… and for each of them so much more."""
 LEASE_MAX_S = 5.0
 ALL_LOST = "every agent is lost"
 """The stop reason when nobody is left."""
@@ -110,7 +112,7 @@ class FleetGenerator:
         """
         if self._asked_ns is not None:
             raise InternalError("the fleet was started before; make a new generator for every run")
-        self._asked_ns = at_ns if at_ns is not None else self._line.clock.now_ns() + int(START_AHEAD_S * 1e9)
+        self._asked_ns = at_ns if at_ns is not None else self._line.clock.now_ns() + self._ahead_ns()
         self.renew()
         self._line.begin(self, [part for part in self._parts if not part.over], self._asked_ns)
 
@@ -224,7 +226,7 @@ class FleetGenerator:
     def receive(self, part: Part, report: EngineReport) -> None:
         """Take what an agent sent. BatchError when it is garbage; then nothing of it is taken."""
         fresh = [(number, content) for number, content in report.batches if number > part.received]
-        batches = [(decode(content), part.ahead_ns) for _, content in fresh]
+        batches = [(decode(content, fresh=True), part.ahead_ns) for _, content in fresh]
         with self._heard:
             self._batches += batches
             part.received = max([part.received, *(number for number, _ in fresh)])
@@ -238,6 +240,10 @@ class FleetGenerator:
             if not part.over:
                 part.lost = LostAgent(part.agent, at_ns, why, part.status)
             self._heard.notify_all()
+
+    def _ahead_ns(self) -> int:
+        """How far in the future a start must be for all to know of it."""
+        return int((START_AHEAD_S + START_EACH_S * len(self._parts)) * 1e9)
 
     def _alive(self) -> list[Part]:
         with self._lock:

@@ -4,20 +4,33 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from distributed import Client
+from distributed.protocol import to_serialize
 
 from maul.core.errors import MachineError
 from maul.fleet import dask_settings
 from maul.fleet.actor import AgentActor
 from maul.fleet.certificates import CONDUCTOR, Folder
+from maul.fleet.messages import Sealed
 from maul.fleet.tls import FleetSecurity
 
 T = TypeVar("T")
 CONNECT_S = 10.0
+CONNECTIONS_MAX = 8192
+"""dask keeps 512 unless told; with more agents every beat would cost a handshake of TLS."""
 _CLOSE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ActorHandle:
+    """Where an actor lives. dask's own proxy asks again by itself when a line breaks, and costs twice the time."""
+
+    key: str
+    remote: Any
 
 
 class UnheardError(Exception):
@@ -60,6 +73,7 @@ class DaskLine:
             timeout=timeout_s,
             set_as_default=False,
             direct_to_workers=True,
+            connection_limit=CONNECTIONS_MAX,
             name="maul-conductor",
         )
 
@@ -78,7 +92,7 @@ class DaskLine:
         identity = await self._client.scheduler.identity(n_workers=-1)
         return {str(about["name"]): {**about, "address": address} for address, about in identity["workers"].items()}
 
-    async def actor(self, name: str, address: str, session: str) -> Any:
+    async def actor(self, name: str, address: str, session: str) -> ActorHandle:
         """A new actor on that agent and on no other; never made a second time."""
         assert self._client is not None
         key = f"maul-{session}-{name}"
@@ -94,16 +108,29 @@ class DaskLine:
         )
         self._futures[name] = future
         with self._client.as_current():
-            return await future
+            await future
+        return self.handle(key, address)
 
-    async def ask(self, actor: Any, verb: str, *arguments: Any, timeout_s: float) -> Any:
-        """One call. UnheardError when there is no answer in time."""
+    def handle(self, key: str, address: str) -> ActorHandle:
+        """For calls to an actor that is there."""
+        assert self._client is not None
+        return ActorHandle(key, self._client.rpc(address))
+
+    async def ask(self, actor: ActorHandle | None, verb: str, *arguments: Any, timeout_s: float) -> Any:
+        """One call, made once. UnheardError when there is no answer in time."""
+        if actor is None:
+            raise UnheardError("it has no actor of ours")
+        words = [to_serialize(one) if isinstance(one, Sealed) else one for one in arguments]
         try:
-            return await asyncio.wait_for(getattr(actor, verb)(*arguments), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                answer = await actor.remote.actor_execute(function=verb, actor=actor.key, args=words, kwargs={})
         except TimeoutError:
             raise UnheardError(f"no answer within {timeout_s:g} s") from None
-        except (OSError, RuntimeError) as error:
-            raise UnheardError("the line to it is broken") from error
+        except Exception as error:  # whatever dask raises for a line that broke or an actor that is gone
+            raise UnheardError(f"the line to it is broken ({type(error).__name__})") from error
+        if not isinstance(answer, dict) or answer.get("status") != "OK":
+            raise UnheardError("its actor is gone")
+        return answer["result"]
 
     def release(self, name: str) -> None:
         """Let the actor go; in the thread."""

@@ -15,7 +15,7 @@ from maul.fleet import clocks
 from maul.fleet.actor import ERRORS
 from maul.fleet.batch import BatchError
 from maul.fleet.certificates import NONCE_BYTES, agent, proof_fault
-from maul.fleet.line import DaskLine, UnheardError
+from maul.fleet.line import ActorHandle, DaskLine, UnheardError
 from maul.fleet.messages import WIRE, BeatAnswer, MessageError, pack_orders, unpack, unpack_answer
 from maul.fleet.preflight import Question, fault_of
 from maul.fleet.words import AgentFacts, ClockReading
@@ -46,7 +46,7 @@ class Member:
     address: str
     version: str
     wire: int
-    actor: Any = None
+    actor: ActorHandle | None = None
     clock: ClockReading | None = None
     recent: ClockReading | None = None
     heard_ns: int = 0
@@ -139,8 +139,9 @@ class Asking:
 
     async def beat(self, member: Member, lose: Callable[[Member, str], None]) -> None:
         """Once a second, until nothing more comes from this agent; `lose` is told why when it is lost."""
+        next_s = self._line.loop.time()
         while any(not part.over for _, part in member.engines.values()) and not member.lost:
-            next_s = self._line.loop.time() + BEAT_EVERY_S
+            next_s = max(next_s + BEAT_EVERY_S, self._line.loop.time())
             member.nudged.clear()
             try:
                 self._deliver(member, await self._beat_once(member))
@@ -155,12 +156,9 @@ class Asking:
                 lose(member, str(error))
             except MaulError as error:
                 lose(member, error.what)
-            left_s = next_s - self._line.loop.time()
-            if left_s > 0:
-                try:
-                    await asyncio.wait_for(member.nudged.wait(), left_s)
-                except TimeoutError:
-                    continue
+            timer = self._line.loop.call_at(next_s, member.nudged.set)
+            await member.nudged.wait()
+            timer.cancel()
 
     async def _beat_once(self, member: Member) -> BeatAnswer:
         orders = {name: owner.order(part) for name, (owner, part) in member.engines.items() if not part.over}

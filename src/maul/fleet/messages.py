@@ -3,7 +3,7 @@
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from maul.core.generator import GeneratorState, GeneratorStatus
@@ -101,7 +101,14 @@ def unpack(content: object) -> tuple[dict[str, Any], list[bytes]]:
 
 def pack_orders(orders: Mapping[str, EngineOrder]) -> bytes:
     """The question of a beat."""
-    return pack({"engines": {name: asdict(order) for name, order in orders.items()}})
+    return pack(
+        {
+            "engines": {
+                name: [one.lease_until_ns, one.received, one.kept, one.throttle, one.stop]
+                for name, one in orders.items()
+            }
+        }
+    )
 
 
 def unpack_orders(content: bytes) -> dict[str, EngineOrder]:
@@ -109,14 +116,9 @@ def unpack_orders(content: bytes) -> dict[str, EngineOrder]:
     head, _ = unpack(content)
     orders = {}
     for name, said in head["engines"].items():
-        stop = said["stop"]
-        orders[str(name)] = EngineOrder(
-            int(said["lease_until_ns"]),
-            int(said["received"]),
-            int(said["kept"]),
-            float(said["throttle"]),
-            None if stop is None else (str(stop[0]), bool(stop[1])),
-        )
+        until_ns, received, kept, throttle, stop = said
+        told = None if stop is None else (str(stop[0]), bool(stop[1]))
+        orders[str(name)] = EngineOrder(int(until_ns), int(received), int(kept), float(throttle), told)
     return orders
 
 
@@ -169,10 +171,12 @@ def status_from_json(words: Mapping[str, Any]) -> GeneratorStatus:
     plain["errors"] = {ErrorClass[name]: int(count) for name, count in plain["errors"].items()}
     plain["error_examples"] = {ErrorClass[name]: str(text) for name, text in plain["error_examples"].items()}
     status = GeneratorStatus(**plain)
-    for name, value in plain.items():
-        if name not in _NOT_NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+    for name in _NUMBERS:
+        value = plain.get(name, 0)
+        if type(value) not in _NUMBER_TYPES or value < 0:
             raise ValueError(f"{name} is {value!r}")
     return status
 
 
-_NOT_NUMBERS = {"state", "stop_reason", "last_error", "errors", "error_examples"}
+_NUMBERS = tuple(one.name for one in fields(GeneratorStatus) if one.type in (int, float))
+_NUMBER_TYPES = {int, float}
