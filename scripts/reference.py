@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from maul import campaign, site
-from maul.cli.main import app
+from maul.cli.main import build
 from maul.conduct.checks import CHECKS
 from maul.core.operation import ErrorClass, Op, Outcome
 from maul.core.summary import Summary
@@ -25,7 +25,7 @@ HEAD = "<!-- Written by scripts/reference.py from the code. Do not edit. -->\n\n
 def verbs() -> str:
     """Every verb with its arguments and options."""
     lines = ["# Command line", ""]
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(build())
     for path, command in _commands(group, "maul"):
         lines += [f"## `{path}`", "", (command.help or "").strip(), ""]
         lines += ["| argument or option | default | meaning |", "|---|---|---|"]

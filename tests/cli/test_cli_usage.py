@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -32,8 +34,9 @@ def nothing_starts(monkeypatch):
 
 
 def test_every_verb_is_in_this_table():
-    groups = {group.name: group.typer_instance for group in cli.app.registered_groups}
-    found = {(command.name,) for command in cli.app.registered_commands} | {(name,) for name in groups}
+    app = cli.build()
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    found = {(command.name,) for command in app.registered_commands} | {(name,) for name in groups}
     for name, group in groups.items():
         found |= {(name, command.name or command.callback.__name__) for command in group.registered_commands}
     assert found == set(VERBS) - {()}
@@ -214,3 +217,15 @@ def test_plan_tells_and_sends_nothing(maul, monkeypatch):
     assert as_json.code == 0
     assert [phase["name"] for phase in json.loads(as_json.out)["phases"]][:2] == ["fill", "warm-up"]
     assert list(Path.cwd().iterdir()) == [], "a plan leaves no file"
+
+
+def test_a_verb_imports_what_it_needs_and_no_more():
+    """An agent on a borrowed server has no use for charts and solvers."""
+    script = (
+        "import sys; from maul.cli.main import run; run(['agent', '--help']); print({*sys.modules} & {*sys.argv[1:]})"
+    )
+    heavy = ("bokeh", "scipy", "duckdb", "boto3")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *heavy], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert done.stdout.endswith("set()\n"), done.stdout[-200:]

@@ -1,63 +1,23 @@
 """`maul`: the verbs, and the one place where an error becomes a message and an exit code."""
 
+import importlib
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 
 from maul import __version__
-from maul.cli import (
-    agent,
-    audit,
-    beat,
-    calibrate,
-    campaign,
-    compare,
-    fleet,
-    heal,
-    hit,
-    lab,
-    limit,
-    permit,
-    plan,
-    report,
-    screen,
-    serve,
-    site,
-    stop,
-    wipe,
-)
+from maul.cli import screen
 from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
-app = typer.Typer(
-    name="maul",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help="Beats an S3 object store to a pulp before its customers do, safely, and says what it learnt.",
+VERBS = (
+    *("beat", "plan", "limit", "hit", "calibrate", "report", "compare", "stop", "serve", "heal", "wipe", "audit"),
+    *("agent", "lab", "fleet", "campaign", "permit", "site"),
 )
-app.command("beat")(beat.beat)
-app.command("plan")(plan.plan)
-app.command("limit")(limit.limit)
-app.command("hit")(hit.hit)
-app.command("calibrate")(calibrate.calibrate)
-app.command("report")(report.report)
-app.command("compare")(compare.compare)
-app.command("stop")(stop.stop)
-app.command("serve")(serve.serve)
-app.command("heal")(heal.heal)
-app.command("wipe")(wipe.wipe)
-app.command("audit")(audit.audit)
-app.command("agent")(agent.agent)
-app.add_typer(lab.app, name="lab")
-app.add_typer(fleet.app, name="fleet")
-app.add_typer(campaign.app, name="campaign")
-app.add_typer(permit.app, name="permit")
-app.add_typer(site.app, name="site")
+"""In the order of the help. Each is a module of `maul.cli`: with a function of that name, or an `app` of its own."""
 
 _TYPER_INTERRUPTED = 130
 """What Typer makes of a KeyboardInterrupt; no exit code of ours."""
@@ -69,7 +29,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -79,10 +38,31 @@ def _root(
     del version
 
 
+def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """The command line with these verbs. Only their modules are imported: an agent needs no charts."""
+    app = typer.Typer(
+        name="maul",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help="Beats an S3 object store to a pulp before its customers do, safely, and says what it learnt.",
+    )
+    app.callback()(_root)
+    for verb in verbs:
+        module = importlib.import_module(f"maul.cli.{verb}")
+        if isinstance(group := getattr(module, "app", None), typer.Typer):
+            app.add_typer(group, name=verb)
+        else:
+            app.command(verb)(getattr(module, verb))
+    return app
+
+
 def run(words: Sequence[str]) -> int:
     """Run one command line and return its exit code. Never raises."""
     try:
-        result = app(list(words), prog_name="maul", standalone_mode=False)
+        asked = [word for word in words[:1] if word in VERBS]
+        result = build(asked or VERBS)(list(words), prog_name="maul", standalone_mode=False)
         if result == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         return int(result) if isinstance(result, int) else ExitCode.PASS
