@@ -37,7 +37,8 @@ def test_it_passes_and_its_directory_is_complete(whole):
     run = beat.record
     assert {path.name for path in run.path.iterdir()} == {
         "campaign.yaml", "site.yaml", "plan.json", "events.parquet", "samples.parquet", "latency.parquet",
-        "operations.parquet", "exhibits.parquet", "listings.json", "summary.json", "report.html", "junit.xml",
+        "operations.parquet", "exhibits.parquet", "listings.json", "audit.jsonl", "summary.json", "report.html",
+        "junit.xml",
         "lab-logs",
     }  # fmt: skip
     assert (run.path / "campaign.yaml").read_text() == (beat.folder / "c.yaml").read_text()
