@@ -91,6 +91,12 @@ class NetLab:
         finally:
             started.end()
 
+    def figure(self, line: str) -> None:
+        """What was measured, for people: in `figures.txt` in the folder, and in the test's output (`-rP`)."""
+        with (self.folder / "figures.txt").open("a", encoding="utf-8") as out:
+            print(line, file=out)
+        print(line)
+
     def make_bucket(self, bucket: str) -> None:
         conf = self.lab.layout.conf
         self.run(

@@ -347,6 +347,16 @@ def test_links_kept(fields, expected):
     assert CHECKS["links-kept"](facts()) == []
 
 
+def test_links_kept_tells_all_that_was_broken():
+    network = NetworkSummary(
+        links=[link(over_cap_s=9.0, discards=3, seen_max_bps=9e8)], canaries=[canary(harmed=["it was slow"])]
+    )
+    (check,) = CHECKS["links-kept"](facts(network=network))
+    assert check.says == (
+        "a>b was above its cap for 9 s, with 900 Mbit/s at most and threw away 3 frames; c: it was slow"
+    )
+
+
 @pytest.mark.parametrize("found", [PASS, UNKNOWN, FAIL, None])
 def test_map_true(found):
     trickle = PLAN.phases[1].model_copy(update={"name": "trickle", "kind": "trickle"})

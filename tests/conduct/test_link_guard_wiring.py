@@ -255,6 +255,48 @@ def test_customers_that_feel_it(world: World) -> None:
     assert (canary.before_p99_ms, canary.worst_p99_ms, len(canary.harmed)) == (0.4, 3.0, 1)
 
 
+def test_a_second_canary_is_harmed_too_though_all_beside_it_were_just_cut(world: World) -> None:
+    world.run(5)
+    world.discards[UP1] = world.discards[UP2] = 500.0
+    world.run(1)
+    world.discards.clear()
+    assert world.fleet.parts == {"g1": 0.5, "g2": 0.5}
+    world.rtt_ms = 3.0
+    world.run(2)  # slow twice: but the cut cannot have shown yet
+    assert world.fleet.parts == {"g1": 0.5, "g2": 0.5}
+    world.rtt_ms = 0.4
+    world.run(5)
+    (canary,) = summary_of(world).canaries
+    assert len(canary.harmed) == 1
+    assert canary.harmed[0].endswith("before we began it was 0.4 ms"), "nobody was cut for it"
+
+
+def test_a_guard_that_only_watches_cuts_nobody_and_tells_all(world: World) -> None:
+    assert world.stage.plan.fleet is not None and SITE.network is not None
+    looks_on = world.stage.plan.fleet.model_copy(update={"guard_acts": False})
+    world.guard = LinkGuard(world.stage, looks_on, SITE.network)
+    world.fleet.running = False
+    for _ in range(8):
+        world.second()
+    world.guard.begin()
+    world.fleet.running = True
+    world.run(5)
+    world.discards[UP1] = 500.0
+    world.rtt_ms = 3.0
+    world.run(4)
+    world.blind = True
+    world.run(10)
+    assert world.fleet.orders == []
+    assert not world.stage.stopped
+    found = summary_of(world)
+    assert found.cut == []
+    assert all(link.cuts == 0 for link in found.links)
+    assert "customers feel it: of shop" in found.canaries[0].harmed[0]
+    says = [row["says"] for kind in (EventKind.GUARD, EventKind.LINK) for row in noted(world, kind)]
+    assert any("only watched" in line and "throws away" in line for line in says)
+    assert any("only watched" in line and "nobody watches the links" in line for line in says)
+
+
 def test_blind_is_silent(world: World) -> None:
     world.run(5)
     world.blind = True

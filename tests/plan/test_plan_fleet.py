@@ -126,3 +126,16 @@ def test_a_site_without_a_network_has_local_processes_only():
     with pytest.raises(CampaignProblemsError, match="has no network"):
         planned(SMALL + "fleet: {}\n", SITE)
     assert len(planned(SMALL + "fleet: {agents: 2}\n", SITE).fleet.generators) == 2
+
+
+def test_a_guard_that_only_watches_is_for_labs():
+    counted = WIRED + "  counters: {kind: prometheus, url: http://127.0.0.1:9090}\n"
+    text = SMALL + "fleet: {guard: watch, trickle: 0}\n"
+    assert "kind: lab" in counted
+    made = planned(text, counted)
+    assert made.fleet.guard_acts is False
+    assert any("only watches" in note for note in made.notes)
+    with pytest.raises(CampaignProblemsError, match="customers use 3 links of this site") as refused:
+        planned(text, counted.replace("kind: lab", "kind: real"))
+    assert refused.value.problems[0].path == ("fleet", "guard")
+    assert planned(text.replace("watch", "act"), counted.replace("kind: lab", "kind: real")).fleet.guard_acts

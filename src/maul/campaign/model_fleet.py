@@ -45,5 +45,8 @@ class Fleet(Part):
     true; 0: not at all."""
     trickle_error: Ratio = 0.2
     """By how much a link may carry more or less than predicted."""
+    guard: Literal["act", "watch"] = "act"
+    """`act`: whoever crosses a link in trouble is cut. `watch`: it is only written down who would be: to see in a lab
+    what would have become of customers; refused on a real site whose links customers use."""
     unwatched: Flag = False
     """Send across links that customers use although nothing reads their counters: without this it is refused."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from maul.core.fleet_summary import FleetSummary
 from maul.core.histogram import LatencyKind
-from maul.core.network_summary import NetworkSummary
+from maul.core.network_summary import LinkSummary, NetworkSummary
 from maul.core.operation import Op, Outcome
 from maul.core.summary import (
     AuditSummary,
@@ -18,6 +18,7 @@ from maul.core.summary import (
     GeneratorSummary,
     PhaseSummary,
 )
+from maul.core.units import show_bitrate
 from maul.core.verdict import Verdict
 from maul.insight import LatencyBook, Select
 from maul.insight.latency import percentile_ms
@@ -197,13 +198,7 @@ def links_kept(facts: Facts) -> list[Check]:
     if network is None:
         return []
     shared = [link for link in network.links if link.shared]
-    broken = [
-        f"{link.name} was above its cap for {link.over_cap_s:.0f} s"
-        if link.over_cap_s > OVER_CAP_S
-        else f"{link.name} threw away {link.discards or 0.0:,.0f} frames"
-        for link in shared
-        if link.over_cap_s > OVER_CAP_S or (link.discards or 0.0) >= 1
-    ]
+    broken = [f"{link.name} {' and '.join(faults)}" for link in shared if (faults := _link_faults(link))]
     broken += [f"{one.name}: {one.harmed[0]}" for one in network.canaries if one.harmed]
     if broken:
         return [Check(name="links-kept", verdict=Verdict.FAIL, says="; ".join(broken))]
@@ -214,6 +209,17 @@ def links_kept(facts: Facts) -> list[Check]:
         says = "; ".join([*blind, *([f"nothing, or not all, was told of {', '.join(dim)}"] if dim else [])])
         return [Check(name="links-kept", verdict=Verdict.UNKNOWN, says=says)]
     return [Check(name="links-kept", verdict=Verdict.PASS, says=network.says)]
+
+
+def _link_faults(link: LinkSummary) -> list[str]:
+    faults = []
+    if link.over_cap_s > OVER_CAP_S:
+        faults.append(
+            f"was above its cap for {link.over_cap_s:.0f} s, with {show_bitrate(link.seen_max_bps or 0.0)} at most"
+        )
+    if (link.discards or 0.0) >= 1:
+        faults.append(f"threw away {link.discards:,.0f} frames")
+    return faults
 
 
 def generator_honest(facts: Facts) -> list[Check]:

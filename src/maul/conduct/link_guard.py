@@ -25,7 +25,16 @@ from maul.core.units import show_bitrate
 from maul.guard.canary import baseline_of
 from maul.guard.heat import background_of
 from maul.guard.inner import inner_directions, with_inner
-from maul.guard.links import CanaryTerms, LinkAction, LinkGuardState, LinkTerms, NetworkLook, begin, decide_links
+from maul.guard.links import (
+    CanaryTerms,
+    LinkAction,
+    LinkGuardState,
+    LinkTerms,
+    NetworkLook,
+    begin,
+    decide_links,
+    only_watched,
+)
 from maul.guard.network_words import (
     CanaryReading,
     Freeze,
@@ -81,6 +90,7 @@ class LinkGuard:
         self._only: Mapping[str, float] = {}
         self._decided_ns = 0
         self._partial = False
+        self._watch_only = not fleet.guard_acts
         self._terms: LinkTerms | None = None
         self._state: LinkGuardState | None = None
         self.moved: Mapping[str, Moved] = {}
@@ -215,6 +225,8 @@ class LinkGuard:
             {name: one.due_per_s for name, one in self.moved.items()},
         )
         self._state, actions = decide_links(state, look, terms)
+        if self._watch_only:
+            self._state, actions = only_watched(self._state, actions)
         for action in actions:
             self._obey(action)
         self._sample(now_ns, look, terms)
@@ -227,7 +239,8 @@ class LinkGuard:
             edge = Edge.BEGAN if isinstance(action, Freeze) else Edge.ENDED
             stage.note(EventKind.LINK, edge, TELEMETRY, action.says)
         if isinstance(action, Tell):
-            stage.note(EventKind.LINK, Edge.INSTANT, str(action.details.get("link", "")), action.says, action.details)
+            subject = action.details.get("link") or action.details.get("canary") or action.reason
+            stage.note(EventKind.LINK, Edge.INSTANT, str(subject), action.says, action.details)
         elif isinstance(action, SetParts):
             details = {**action.details, "parts": dict(action.parts)}
             stage.note(EventKind.GUARD, Edge.INSTANT, f"links: {action.reason}", action.says, details)

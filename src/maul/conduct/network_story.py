@@ -54,6 +54,8 @@ class _Told:
     words: LinksWords | None
     from_s: float
     cuts: Sequence[Mapping[str, Any]]
+    harms: Sequence[Mapping[str, Any]]
+    """What customers felt, whether anybody was cut for it or not."""
     series: Mapping[tuple[str, str, str], _Series]
 
     def of(self, probe: str, subject: str, metric: str) -> _Series:
@@ -69,7 +71,8 @@ def network_summary(plan: Plan, events: pa.Table, samples: pa.Table) -> NetworkS
     words = LinksWords.model_validate(json.loads(watched["details"])) if watched is not None else None
     from_s = watched["at_ns"] / 1e9 if watched is not None else 0.0
     cuts = [json.loads(row["details"]) | {"says": row["says"]} for row in rows if row["name"].startswith(CUT_PREFIX)]
-    told_of = _Told(words, from_s, cuts, _series(samples))
+    harms = [json.loads(row["details"]) | {"says": row["says"]} for row in rows if '"canary"' in (row["details"] or "")]
+    told_of = _Told(words, from_s, cuts, harms, _series(samples))
     trickle = _last(rows, EventKind.LINK, TRICKLE)
     told = TrickleWords.model_validate(json.loads(trickle["details"])) if trickle is not None else None
     links = [_link(link, plan.fleet, told_of) for link in plan.fleet.links]
@@ -130,7 +133,7 @@ def _link(link: LinkLoad, fleet: FleetPlan, told: _Told) -> LinkSummary:
         discards=_lost(lost, usual),
         down_s=up.seconds_where(up.values == 0),
         over_cap_s=seen.seconds_where((seen.values > cap_bps * OVER) & (_at(of(PREDICTED_BPS), seen) > OURS * cap_bps)),
-        cuts=sum(cut.get("link") == link.name for cut in told.cuts),
+        cuts=sum(cut.get("link") == link.name and not cut.get("watched") for cut in told.cuts),
         unwatched=unwatched,
     )
 
@@ -174,7 +177,7 @@ def _canaries(told: _Told) -> list[CanarySummary]:
                 worst_p99_ms=float(trips.max()) if trips.size else None,
                 sent=float(sent.values.sum()),
                 lost=round(float((sent.values * ratio.values).sum()), 3) if same else 0.0,
-                harmed=[str(cut["says"]) for cut in told.cuts if cut.get("canary") == name],
+                harmed=[str(harm["says"]) for harm in told.harms if harm.get("canary") == name],
             )
         )
     return found

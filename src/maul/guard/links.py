@@ -117,12 +117,36 @@ def decide_links(
     state = _remember_made(state, look, terms)
     state, causes, notes = _causes(state, look, terms)
     state, cuts = _cut(state, causes, look.now_ns)
+    cut_for = {cut.details.get("canary") for cut in cuts}
+    notes += [
+        Tell(cause.reason, cause.says, cause.details)  # those beside it were cut a moment ago, or are silent
+        for cause in causes
+        if cause.reason == "canary" and cause.details["canary"] not in cut_for
+    ]
     state, stale = _staleness(state, look, terms)
     if state.stopped:
         return state, (*notes, *cuts, *stale)
     state = _rise(state, look.now_ns, terms)
     state, told = _tell_parts(state, look, cuts)
     return state, (*notes, *told, *stale)
+
+
+def only_watched(state: LinkGuardState, actions: Sequence[LinkAction]) -> tuple[LinkGuardState, tuple[LinkAction, ...]]:
+    """What `decide_links` gave, for a guard that must not act: nobody is cut, nothing stops; what would have been done
+    is told."""
+    whole = dict.fromkeys(state.parts, 1.0)
+    told: list[LinkAction] = []
+    for action in actions:
+        if isinstance(action, SetParts):
+            watched = {**action.details, "watched": True}
+            told += [replace(action, parts={}, says=f"only watched: {action.says}", details=watched)] * bool(
+                action.says
+            )
+        elif isinstance(action, StopRun):
+            told.append(Tell(action.reason, f"only watched: {action.says}"))
+        else:
+            told.append(action)
+    return replace(state, parts=whole, told=whole, stopped=False), tuple(told)
 
 
 def _remember_made(state: LinkGuardState, look: NetworkLook, terms: LinkTerms) -> LinkGuardState:

@@ -47,7 +47,7 @@ from maul.plan.places import door_problems, endpoint_problems, target_endpoints
 from maul.plan.replays import NO_TRACES, trace_problems
 from maul.plan.shards import Demand, choose_shards
 from maul.plan.trace import Trace
-from maul.plan.trickling import unwatched_problems, watch_notes, with_trickle
+from maul.plan.trickling import unguarded_problems, unwatched_problems, watch_notes, with_trickle
 from maul.site import Site
 
 
@@ -95,6 +95,7 @@ def build(
         *door_problems(campaign, site, parties),
         *trace_problems(campaign, parties, traces),
         *unwatched_problems(campaign, site),
+        *unguarded_problems(campaign, site),
     ]
     if searched and not problems:
         problems = list(limit_problems(campaign))
@@ -166,7 +167,8 @@ def _fleet(
         made = place(site, campaign.fleet, demand)
     except CampaignProblemsError as error:
         return None, error.problems
-    return made.model_copy(update={"trickle_error": campaign.fleet.trickle_error}), ()
+    told = {"trickle_error": campaign.fleet.trickle_error, "guard_acts": campaign.fleet.guard == "act"}
+    return made.model_copy(update=told), ()
 
 
 def _trickled(campaign: Campaign, site: Site, phases: tuple[PhasePlan, ...], fleet: FleetPlan) -> tuple[PhasePlan, ...]:

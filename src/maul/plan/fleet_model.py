@@ -98,6 +98,8 @@ class FleetPlan(Frozen):
     on_loss: str = "redistribute"
     trickle_error: float = 0.2
     """By which part a link may carry more or less than predicted, before the map of the network is called wrong."""
+    guard_acts: bool = True
+    """False: the link guard only writes down whom it would cut."""
     notes: tuple[str, ...] = ()
 
     def generator(self, name: str) -> GeneratorPlan:

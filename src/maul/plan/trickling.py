@@ -88,6 +88,19 @@ def unwatched_problems(campaign: Campaign, site: Site) -> Iterator[Problem]:
         )
 
 
+def unguarded_problems(campaign: Campaign, site: Site) -> Iterator[Problem]:
+    """A guard that only watches is for labs: nobody's customers are to be hurt for a look at it."""
+    if campaign.fleet is None or campaign.fleet.guard == "act" or site.kind == "lab" or site.network is None:
+        return
+    shared = [link for link in site.network.links if link.shared_by]
+    if shared:
+        yield Problem(
+            ("fleet", "guard"),
+            f"customers use {len(shared)} links of this site ({' - '.join(shared[0].between)} …): a guard that only "
+            "watches would let us hurt them; leave fleet.guard out, or use a lab",
+        )
+
+
 def watch_notes(site: Site, fleet: FleetPlan) -> tuple[str, ...]:
     """What the plan says about who watches the links."""
     network = site.network
@@ -99,6 +112,8 @@ def watch_notes(site: Site, fleet: FleetPlan) -> tuple[str, ...]:
         return (
             "nothing watches the links: no counters in the site, so no trickle, no guard, and links-kept is UNKNOWN",
         )
+    if not fleet.guard_acts:
+        return ("the link guard only watches: nobody is cut, whatever customers feel",)
     blind = [canary.name for canary in network.canaries if canary.selector and network.counters.kind != "prometheus"]
     return (f"canaries that only Prometheus knows are not read: {', '.join(blind)}",) if blind else ()
 
