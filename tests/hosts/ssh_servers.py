@@ -36,9 +36,10 @@ def known(folder: Path, port: int) -> Path:
     return path
 
 
-async def _execute(process: asyncssh.SSHServerProcess) -> None:
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_shell(process.command or "true", stdin=pipe, stdout=pipe, stderr=pipe)
+async def _execute(process: asyncssh.SSHServerProcess, home: Path) -> None:
+    pipe, env = asyncio.subprocess.PIPE, {**os.environ, "HOME": str(home)}
+    command = process.command or "true"
+    child = await asyncio.create_subprocess_shell(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
     feeding = asyncio.ensure_future(_feed(process, child))
     await asyncio.gather(_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr))
     code = await child.wait()
@@ -79,7 +80,7 @@ def asyncssh_server(folder: Path) -> Iterator[SshAddress]:
             0,
             server_host_keys=[str(host_key)],
             authorized_client_keys=f"{client_key}.pub",
-            process_factory=_execute,
+            process_factory=lambda process: _execute(process, folder),
             encoding=None,
         )
 

@@ -7,10 +7,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from maul import site
 from maul.cli import screen
-from maul.core.errors import ExitCode, MachineError
-from maul.fleet import bringup, certificates, place
+from maul.core.errors import CampaignError, ExitCode, MachineError
+from maul.fleet import bringup, certificates, place, remote
 from maul.fleet.preflight import Question
+from maul.fleet.remote import SshOptions
 from maul.fleet.words import AgentFacts
 from maul.hosts.local import LocalHost
 
@@ -38,17 +40,36 @@ def init(
     screen.say(f"certificates in {folder}; an agent needs ca.pem and its own pair, nothing else")
 
 
+KnownHosts = Annotated[
+    Path | None, typer.Option("--known-hosts", help="Host keys that SSH believes. Default: those of the user.")
+]
+Keys = Annotated[list[Path] | None, typer.Option("--identity", help="SSH key to log in with. Default: the user's.")]
+Program = Annotated[str, typer.Option("--program", help="How maul is called on the hosts.")]
+
+
 @app.command()
 def up(
+    site_path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SITE]", help="Site file: start agents on the hosts that it lends, by SSH."),
+    ] = None,
+    hosts: Annotated[list[str] | None, typer.Option("--host", help="Only on this host; may be given again.")] = None,
     local: Annotated[int, typer.Option("--local", help="So many agents as processes of this machine.")] = 0,
     listen: Annotated[
         str, typer.Option("--listen", help="Address that the scheduler listens on; agents must reach it.")
     ] = bringup.LOOPBACK,
+    known_hosts: KnownHosts = None,
+    identity: Keys = None,
+    program: Program = "maul",
     name: Name = "fleet",
     directory: Directory = None,
 ) -> None:
-    """Start the fleet's scheduler, and agents."""
-    fleet = bringup.up(name, directory, local=local, listen=listen, on_step=screen.step)
+    """Start the fleet's scheduler, and agents: on the hosts that a site lends, or as processes of this machine."""
+    lent = remote.lent(site.load(site_path).hosts, hosts or ()) if site_path is not None else []
+    if site_path is not None and not lent:
+        raise CampaignError("no host of this site is lent and reached by SSH", str(site_path), "see `borrow` and `ssh`")
+    ssh = SshOptions(known_hosts, tuple(identity or ()), program)
+    fleet = bringup.up(name, directory, local=local, hosts=lent, ssh=ssh, listen=listen, on_step=screen.step)
     screen.say(
         f"fleet {name} is up: {fleet.address}\n  certificates: {fleet.certificates}\n"
         f"  more agents: maul agent --join {fleet.address} --name NAME --certificates DIR"
@@ -78,9 +99,11 @@ def status(name: Name = "fleet", directory: Directory = None) -> int:
 
 
 @app.command()
-def down(name: Name = "fleet", directory: Directory = None) -> None:
-    """End every process that `up` started, and nothing else."""
-    screen.say(bringup.down(name, directory).says)
+def down(
+    known_hosts: KnownHosts = None, identity: Keys = None, name: Name = "fleet", directory: Directory = None
+) -> None:
+    """End every process that `up` started, here and by SSH, and nothing else."""
+    screen.say(bringup.down(name, directory, SshOptions(known_hosts, tuple(identity or ()))).says)
 
 
 def _row(agent: AgentFacts) -> tuple[str, ...]:

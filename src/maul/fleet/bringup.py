@@ -1,6 +1,8 @@
 """A fleet as a whole: up, down, and an embedded one of local processes that dies with maul."""
 
+import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,14 +11,16 @@ from pathlib import Path
 
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import CampaignError, MachineError, UnhealedError
-from maul.fleet import certificates, place
-from maul.fleet.place import ADDRESS, AGENTS, CERTIFICATES, LOGS, MARKER, RUN, Standing
+from maul.fleet import certificates, place, remote
+from maul.fleet.place import ADDRESS, AGENTS, CERTIFICATES, LOGS, MARKER, RUN, RemoteAgent, Standing
+from maul.fleet.remote import SshOptions
 from maul.hosts.deadman import DeadMan
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.hosts.journal import Entry, UndoJournal
 from maul.hosts.local import LocalHost
 from maul.hosts.undo import perform, pidfiles_in, undo_one
 from maul.hosts.undo_kinds import Undo, UndoKill, UndoRemove, UndoSeries
+from maul.site.model import Host as SiteHost
 
 OnStep = Callable[[str], None]
 LOOPBACK = "127.0.0.1"
@@ -50,13 +54,15 @@ def up(
     directory: Path | None = None,
     *,
     local: int = 0,
+    hosts: Sequence[SiteHost] = (),
+    ssh: SshOptions = SshOptions(),  # noqa: B008 — frozen
     listen: str = LOOPBACK,
     on_step: OnStep = lambda _: None,
 ) -> Standing:
-    """Start the scheduler and `local` agents on this machine; more agents may dial in, or be started by SSH.
+    """Start the scheduler and `local` agents on this machine, and an agent on each of `hosts` by SSH.
 
-    Makes certificates where they are missing. MachineError when one is up already or something does not start: then
-    nothing stays.
+    Makes certificates where they are missing. MachineError when one is up already, or when something of this machine
+    does not start: then nothing stays. A host whose agent does not start is told by `on_step`, and left out.
     """
     where = place.fleet_directory(name, directory)
     names = local_names(local) if local else ()
@@ -64,12 +70,17 @@ def up(
     with place.locked(where):
         if (where / MARKER).exists():
             raise MachineError("a fleet is up here already", str(where), "look at it: maul fleet status")
-        certificates.init(where / CERTIFICATES, names)
-        fleet = Standing(name, where, "", names)
+        remote_agents = tuple(remote.planned(name, host) for host in hosts)
+        certificates.init(where / CERTIFICATES, (*names, *(one.name for one in remote_agents)))
+        fleet = Standing(name, where, "", names, remote_agents)
         place.save(host, fleet)
         try:
-            return _start(fleet, listen, host, clock, on_step)
+            fleet = _start(fleet, listen, host, clock, on_step)
+            for agent, why in remote.start_all(fleet, ssh, on_step).items():
+                on_step(f"agent {agent} is left out: {why}")
+            return fleet
         except BaseException:
+            remote.end_all(fleet.remote, ssh, clock)
             perform(host, clock, _undo(where))
             raise
 
@@ -93,18 +104,30 @@ def embedded(directory: Path, count: int, deadman: DeadMan, on_step: OnStep = la
             yield _start(fleet, LOOPBACK, host, clock, on_step)
         finally:
             _take_back(deadman.journal, entry, host, clock)
+            if not any((where / AGENTS).glob("*/spool/*/*/*.batch")):  # results that nobody has stay
+                shutil.rmtree(where / AGENTS, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    where.rmdir()
 
 
-def down(name: str = "fleet", directory: Path | None = None) -> DownReport:
+def down(
+    name: str = "fleet",
+    directory: Path | None = None,
+    ssh: SshOptions = SshOptions(),  # noqa: B008 — frozen
+) -> DownReport:
     """End every process that `up` started, by pid and start time; nothing else. Certificates, logs and results stay.
 
-    UnhealedError when a process cannot be ended: then its pidfile stays.
+    UnhealedError when a process cannot be ended, or a host cannot be reached: then its pidfile stays.
     """
     where = place.fleet_directory(name, directory)
     host, clock = LocalHost(), SystemClock()
     if not (where / MARKER).exists() and not any(pidfiles_in(host, where / RUN)):
         return DownReport(where, False, 0, f"no fleet stands in {where}; there is nothing to take down")
     with place.locked(where):
+        left = remote.end_all(_remote_agents(host, where), ssh, clock)
+        if left:
+            says = "; ".join(f"{agent}: {why}" for agent, why in left.items())
+            raise UnhealedError(f"agents of other machines may still run: {says}", str(where), "try: maul fleet down")
         living = sum(host.process(named.process) is not None for named in pidfiles_in(host, where / RUN))
         if not (where / MARKER).exists():
             host.write_bytes(where / MARKER, b"{}\n")  # somebody removed it; its pidfiles say that it is ours
@@ -112,6 +135,15 @@ def down(name: str = "fleet", directory: Path | None = None) -> DownReport:
         if not done:
             raise UnhealedError(says, str(where), "end that process by hand; then: maul fleet down")
     return DownReport(where, True, living, f"ended {living} processes; certificates and results stay in {where}")
+
+
+def _remote_agents(host: Host, where: Path) -> tuple[RemoteAgent, ...]:
+    """Those of a fleet whose `fleet.json` can be read; it is written before any is started."""
+    try:
+        fleet = place.load(host, where)
+    except MachineError:
+        return ()
+    return fleet.remote if fleet is not None else ()
 
 
 def _start(fleet: Standing, listen: str, host: Host, clock: Clock, on_step: OnStep) -> Standing:
@@ -201,7 +233,7 @@ def environment() -> dict[str, str]:
 
 def _undo(directory: Path, *, everything: bool = False) -> Undo:
     """End the processes, then remove their files. Follows from the directory alone."""
-    names = (RUN, ADDRESS, *((CERTIFICATES, LOGS, AGENTS) if everything else ()))
+    names = (RUN, ADDRESS, *((CERTIFICATES, LOGS) if everything else ()))
     return UndoSeries((UndoKill(directory / RUN, _GRACE_S), UndoRemove(directory, MARKER, names)))
 
 
