@@ -20,7 +20,7 @@ VERBS = [
     ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"), ("lab", "net"),
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),
-    ("fleet", "down"),
+    ("fleet", "down"), ("fleet", "collect"),
     ("audit",), ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"),
     ("permit", "check"), ("permit", "consent"),
     ("site",), ("site", "import"), ("site", "check"), ("site", "draw"),

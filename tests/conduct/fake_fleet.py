@@ -180,7 +180,12 @@ class FakeLine:
     made: list[FakeMany] = field(default_factory=list)
 
     def generator(
-        self, plans: Mapping[str, Mapping[str, Any]], trace: bytes | None = None, *, run: str = "run"
+        self,
+        plans: Mapping[str, Mapping[str, Any]],
+        trace: bytes | None = None,
+        *,
+        run: str = "run",
+        about: Mapping[str, str | int] | None = None,
     ) -> FakeMany:
         many = FakeMany(self, plans)
         self.made.append(many)

@@ -177,8 +177,8 @@ def test_one_whose_answers_are_much_worse_than_the_others_is_noted_once(stage, m
     crew_of(stage, line)
     many = line.generator
 
-    def spoiled(plans, trace=None, *, run="run"):
-        made = many(plans, trace, run=run)
+    def spoiled(plans, trace=None, **words):
+        made = many(plans, trace, **words)
         script = made.engines[1].generator._script
         script["outcome"], script["error_class"] = 1, 12
         return made

@@ -9,22 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fleet_plans import wait_for
 
-from maul.core.clock import SystemClock
 from maul.fleet import certificates
 from maul.fleet.connection import Fleet
 
-CLOCK = SystemClock()
 HERE = Path(__file__).parent
-
-
-def wait_for(condition, limit_s: float = 15.0) -> bool:
-    """Bounded; looks fifty times a second."""
-    for _ in range(round(limit_s * 50)):
-        if condition():
-            return True
-        CLOCK.wait(0.02)
-    return False
 
 
 @dataclass

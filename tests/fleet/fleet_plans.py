@@ -13,6 +13,15 @@ from maul.core.clock import SystemClock
 CLOCK = SystemClock()
 
 
+def wait_for(condition, limit_s: float = 15.0) -> bool:
+    """Bounded; looks fifty times a second."""
+    for _ in range(round(limit_s * 50)):
+        if condition():
+            return True
+        CLOCK.wait(0.02)
+    return False
+
+
 @dataclass
 class Counted:
     """Datagrams by sender, and when the last one came (monotonic nanoseconds of this process' clock)."""

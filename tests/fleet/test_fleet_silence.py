@@ -2,15 +2,19 @@
 
 import json
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from fleet_plans import CLOCK, gets
+from fleet_plans import CLOCK, gets, wait_for
 
-from conftest import wait_for
+from maul.conduct.collect import _add
+from maul.core.errors import CampaignError
 from maul.fleet.collect import collect
-from maul.fleet.connection import Fleet
+from maul.fleet.connection import AgentKeeper, Fleet
 from maul.fleet.preflight import Question
 from maul.load import NullServer
+from maul.record import RunReader, RunWriter, completing
 
 SILENT_S = 5.0
 NAMES = ("one", "two")
@@ -27,7 +31,13 @@ def conductor(town, target, tmp_path):
     """A conductor in a process of its own that drives both agents at 100 requests per second each."""
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps(gets(target.url, 100.0, 40.0)))
-    words = ("tests/fleet/conductor_process.py", town.address, str(town.certificates), str(plan), *NAMES)
+    words = (
+        str(Path(__file__).with_name("conductor_process.py")),
+        town.address,
+        str(town.certificates),
+        str(plan),
+        *NAMES,
+    )
     process = town.start("conductor", *words)
     assert wait_for(lambda: "running" in town.log("conductor").read_text()), town.logs()
     assert wait_for(lambda: target.totals().requests > 100), town.logs()
@@ -47,7 +57,7 @@ def last_request_s(target: NullServer, since_ns: int, watch_s: float) -> float:
     return last_s
 
 
-def test_kill_9_of_the_conductor(conductor, target, town):
+def test_kill_9_of_the_conductor(conductor, target, town, tmp_path):
     conductor.kill()
     killed_ns = CLOCK.now_ns()
     last_s = last_request_s(target, killed_ns, SILENT_S + 2.0)
@@ -59,17 +69,41 @@ def test_kill_9_of_the_conductor(conductor, target, town):
     with Fleet.connect(town.address, town.certificates) as fleet:
         kept = fleet.preflight(Question())
         assert all("killed" in facts.spooled_runs for facts in kept.ready.values())
-        found = list(collect(fleet, "killed"))
+        keepers = {name: AgentKeeper(fleet, name) for name in NAMES}
+        found = list(collect(keepers, "killed"))
         assert {one.agent for one in found} == set(NAMES)
-        assert all(one.complete for one in found)
-        counted = sum(row.count for one in found for row in one.drained.latency if row.kind == "latency")
-        operations = sum(len(one.drained.operations) for one in found)
+        assert not any(one.damaged for one in found)
+        batches = [batch for one in found for batch in one.batches]
+        counted = sum(row.count for batch in batches for row in batch.latency if row.kind == "latency")
+        operations = sum(len(batch.operations) for batch in batches)
         assert counted == operations == total, "every request is in what they kept: nothing was acknowledged"
-        again = sum(len(one.drained.operations) for one in collect(fleet, "killed"))
+        again = sum(len(batch.operations) for one in collect(keepers, "killed") for batch in one.batches)
         assert again == operations, "fetching does not forget"
+        complete_the_record(tmp_path, found, batches)
         for one in found:
             one.forget()
-        assert list(collect(fleet, "killed")) == []
+        assert list(collect(keepers, "killed")) == []
+
+
+def complete_the_record(tmp_path, found, batches):
+    """A record that had the first batch of each engine when its writer was killed gets the rest, once."""
+    writer = RunWriter.create(tmp_path / "runs", "killed")
+    for one in found:
+        first = one.batches[0]
+        writer.latency("load", first.latency)
+        writer.operations("load", first.operations)
+    writer.flush()
+    with pytest.raises(CampaignError, match="still being recorded"), completing.opened("killed", tmp_path / "runs"):
+        pass
+    writer._close_files()  # as its death would
+    for _ in range(2):
+        with completing.opened("killed", tmp_path / "runs") as killed:
+            assert sum(_add(killed, replace(one, about={"phase": "load"})) for one in found) >= len(found)
+            killed.write()
+    record = RunReader.open("killed", tmp_path / "runs")
+    assert record.operations().num_rows == sum(len(batch.operations) for batch in batches)
+    latency = record.latency().to_pylist()
+    assert sum(row["count"] for row in latency) == sum(row.count for batch in batches for row in batch.latency)
 
 
 def test_sigstop_of_the_conductor_and_no_traffic_after_it_goes_on(conductor, target, town):

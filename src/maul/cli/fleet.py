@@ -9,12 +9,14 @@ from rich.table import Table
 
 from maul import site
 from maul.cli import screen
+from maul.conduct.collect import collect_run
 from maul.core.errors import CampaignError, ExitCode, MachineError
 from maul.fleet import bringup, certificates, place, remote
 from maul.fleet.preflight import Question
 from maul.fleet.remote import SshOptions
 from maul.fleet.words import AgentFacts
 from maul.hosts.local import LocalHost
+from maul.record.locate import RUNS_ROOT
 
 app = typer.Typer(no_args_is_help=True, help="Many load servers as one: agents that dial in, over mutual TLS.")
 
@@ -96,6 +98,24 @@ def status(name: Name = "fleet", directory: Directory = None) -> int:
         table.add_row(agent_name, "–", "–", "–", "–", f"[red]{escape(why)}[/]")
     screen.OUT.print(table)
     return ExitCode.FAIL if found.left_out else ExitCode.PASS
+
+
+@app.command()
+def collect(
+    run: Annotated[str, typer.Argument(help="`latest`, a run id, or a path.")],
+    runs: Annotated[Path, typer.Option("--runs", help="Where runs are.")] = RUNS_ROOT,
+    name: Name = "fleet",
+    directory: Directory = None,
+) -> None:
+    """Complete the record of a run whose conductor was killed, by what its agents kept."""
+    found = collect_run(run, runs, place.fleet_directory(name, directory))
+    screen.say(f"{found.rows} rows added to {found.run}, kept by {', '.join(found.agents)}")
+    if found.again:
+        screen.step(f"{found.again} batches were in the record already")
+    if found.damaged:
+        screen.step(f"{found.damaged} batches were damaged, and are lost")
+    if found.unheard:
+        screen.step(f"agents that could not be asked: {', '.join(found.unheard)}")
 
 
 @app.command()

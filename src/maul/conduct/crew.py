@@ -42,9 +42,17 @@ class Line(Protocol):
     """The connection to the agents."""
 
     def generator(
-        self, plans: Mapping[str, Mapping[str, Any]], trace: bytes | None = None, *, run: str = "run"
+        self,
+        plans: Mapping[str, Mapping[str, Any]],
+        trace: bytes | None = None,
+        *,
+        run: str = "run",
+        about: Mapping[str, str | int] | None = None,
     ) -> Many:
-        """Engines on these agents, prepared. MaulError when there can be none."""
+        """Engines on these agents, prepared. MaulError when there can be none.
+
+        `about`: what agents note beside the results that they keep of this `run`.
+        """
         ...
 
 

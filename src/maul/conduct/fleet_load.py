@@ -141,11 +141,17 @@ def make_loads(
     planned: Sequence[tuple[PassPlan, EnginePlan]],
     secrets: Callable[[PassPlan], Secrets],
     rows: Callable[[PassPlan], bytes | None],
+    *,
+    phase: str = "",
 ) -> list[FleetLoad]:
-    """Split each plan over the crew, and prepare its engines; nothing is sent. MaulError when that cannot be."""
+    """Split each plan over the crew, and prepare its engines; nothing is sent. MaulError when that cannot be.
+
+    `phase`: which one of the record; empty when it is recorded nowhere.
+    """
     loads = []
     for pass_, whole in planned:
         parts, secret, trace = list(split(whole, crew.there)), secrets(pass_), rows(pass_)
-        many = crew.line.generator({part.agent: secret(part.engine) for part in parts}, trace, run=run)
+        about: dict[str, str | int] = {"phase": phase, "endpoint_offset": pass_.endpoint_offset}
+        many = crew.line.generator({part.agent: secret(part.engine) for part in parts}, trace, run=run, about=about)
         loads.append(FleetLoad(pass_, whole, parts, many, secret, crew.there, trace))
     return loads

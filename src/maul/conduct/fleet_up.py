@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from maul.conduct.collect import RUN_FOLDER
 from maul.conduct.crew import Crew, Progressing
 from maul.conduct.fleet_events import AgentWords, MusterWords
 from maul.core.errors import InternalError, MachineError
@@ -23,8 +24,6 @@ from maul.load.rust import engine_version
 from maul.plan import Plan
 from maul.plan.fleet_model import FleetPlan
 from maul.plan.muster import Muster, muster, without
-
-RUN_FOLDER = "run-"
 
 
 @contextlib.contextmanager

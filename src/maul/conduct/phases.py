@@ -129,6 +129,7 @@ def _run_once(
             planned,
             secrets_for(stage),
             lambda pass_: rows_of(stage.traces, phase.name, pass_.tenant),
+            phase=phase.name,
         )
         fleet = FleetDrive(stage, crew, phase, loads)
         generators = [load.many for load in loads]

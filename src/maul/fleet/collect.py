@@ -1,62 +1,100 @@
-"""What agents kept of a run whose conductor is gone: fetched, to complete the run's record."""
+"""What agents kept of a run whose conductor is gone, to complete the run's record."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 from maul.core.generator import Drained
 from maul.fleet.batch import BatchError, decode
-from maul.fleet.connection import Fleet
 from maul.fleet.merge import merge
+from maul.fleet.spool import Spool
 
-ROUNDS_MAX = 100_000
+_ROUNDS_MAX = 100_000
+_BYTES_AT_ONCE = 32 << 20
+
+
+class Keeper(Protocol):
+    """Where batches of one agent are kept: on its machine, behind a `Fleet`, or in a folder of this one."""
+
+    def spooled(self, run: str) -> Mapping[str, Mapping[str, Any]]:
+        """Engines of a run, and what is known about each."""
+        ...
+
+    def fetch(self, run: str, engine: str, after: int) -> list[tuple[int, bytes]]:
+        """Some batches behind that one, by number; none: that was all."""
+        ...
+
+    def forget(self, run: str, engine: str) -> None:
+        """They are in the record."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What one engine of one agent had that the record lacks, on the clock of the conductor that lost it.
+    """What one engine of one agent had that the conductor never acknowledged, on that conductor's clock.
 
-    `first` and `last`: numbers of its batches. `complete`: nothing of it was damaged. Say `forget` when it is in the
-    record; until then the agent keeps it, and `collect` gives it again.
+    `about`: what the conductor said about the engine (`phase` …). `batches`: each is what a second or so brought;
+    those that the conductor had received, but not acknowledged, are among them. `damaged`: batches that cannot be
+    read. Say `forget` when all is in the record; until then it is kept, and given again.
     """
 
     agent: str
     engine: str
-    first: int
-    last: int
-    complete: bool
-    drained: Drained
-    forget: Callable[[], None]
+    about: Mapping[str, Any]
+    batches: Sequence[Drained]
+    damaged: int
+    _keeper: Keeper
+    _run: str
+
+    def forget(self) -> None:
+        """It is in the record."""
+        self._keeper.forget(self._run, self.engine)
 
 
-def collect(fleet: Fleet, run: str, progress: Mapping[str, int] | None = None) -> Iterator[Kept]:
-    """Fetch from every agent that passed the pre-flight; engine by engine.
+@dataclass(frozen=True, slots=True)
+class FolderKeeper:
+    """The files of an agent that was a process of this machine."""
 
-    `progress`: by engine, the last batch that the record has already (`FleetGenerator.progress`). MachineError when an
-    agent does not answer; what was given before is good.
-    """
-    known = progress or {}
-    for agent in fleet.ready():
-        for engine, about in fleet.spooled(agent, run).items():
-            ahead_ns = _whole(about.get("ahead_ns"))
-            batches, complete = [], True
-            first = last = known.get(engine, 0)
-            for _ in range(ROUNDS_MAX):
-                found = fleet.fetch(agent, run, engine, last)
+    folder: Path
+
+    def spooled(self, run: str) -> Mapping[str, Mapping[str, Any]]:
+        """As `Keeper`."""
+        spool = self._spool
+        return {name: kept.about() for name in spool.engines(run) if (kept := spool.engine(run, name))}
+
+    def fetch(self, run: str, engine: str, after: int) -> list[tuple[int, bytes]]:
+        """As `Keeper`."""
+        kept = self._spool.engine(run, engine)
+        return kept.after(after, _BYTES_AT_ONCE) if kept is not None else []
+
+    def forget(self, run: str, engine: str) -> None:
+        """As `Keeper`."""
+        self._spool.drop(run, engine)
+
+    @property
+    def _spool(self) -> Spool:
+        return Spool(self.folder / "spool")
+
+
+def collect(keepers: Mapping[str, Keeper], run: str) -> Iterator[Kept]:
+    """Engine by engine, from each agent by name. MachineError when an agent does not answer."""
+    for agent, keeper in keepers.items():
+        for engine, about in keeper.spooled(run).items():
+            batches: list[Drained] = []
+            damaged = last = 0
+            for _ in range(_ROUNDS_MAX):
+                found = keeper.fetch(run, engine, last)
                 if not found:
                     break
                 for number, content in found:
+                    last = number
                     try:
-                        batches.append((decode(content), ahead_ns))
+                        batches.append(merge([(decode(content), _whole(about.get("ahead_ns")))]))
                     except BatchError:
-                        complete = False
-                    complete &= number == last + 1 or last == 0
-                    first, last = first or number, number
-            if batches or not complete:
-                yield Kept(agent, engine, first, last, complete, merge(batches), _forgetter(fleet, agent, run, engine))
-
-
-def _forgetter(fleet: Fleet, agent: str, run: str, engine: str) -> Callable[[], None]:
-    return lambda: fleet.forget(agent, run, engine)
+                        damaged += 1
+            if batches or damaged:
+                yield Kept(agent, engine, about, batches, damaged, keeper, run)
 
 
 def _whole(value: object) -> int:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,28 @@ AT_ONCE = 64
 _LOOK_S = 5.0
 _LEAVE_S = 2.0
 _SLACK_S = 1.0  # for the thread to be scheduled
+
+
+@dataclass(frozen=True, slots=True)
+class AgentKeeper:
+    """What one agent keeps of runs whose conductors are gone. Satisfies `collect.Keeper`."""
+
+    fleet: "Fleet"
+    agent: str
+
+    def spooled(self, run: str) -> Mapping[str, Mapping[str, Any]]:
+        """As `Keeper`."""
+        head, _ = self.fleet.hand_over(self.agent, "spooled", run)
+        return {str(name): dict(about) for name, about in head["engines"].items()}
+
+    def fetch(self, run: str, engine: str, after: int) -> list[tuple[int, bytes]]:
+        """As `Keeper`."""
+        head, parts = self.fleet.hand_over(self.agent, "fetch", run, engine, after)
+        return [(int(number), part) for number, part in zip(head["numbers"], parts, strict=True)]
+
+    def forget(self, run: str, engine: str) -> None:
+        """As `Keeper`."""
+        self.fleet.hand_over(self.agent, "finish", run, engine)
 
 
 class Fleet:
@@ -142,27 +165,10 @@ class Fleet:
         self._members[name] = member
         return member
 
-    def ready(self) -> tuple[str, ...]:
-        """Agents that passed a pre-flight of ours and were not lost since."""
-        return tuple(name for name, member in self._members.items() if member.actor is not None and not member.lost)
-
     # -- what agents kept --------------------------------------------------------------------------------------------
 
-    def spooled(self, agent: str, run: str) -> Mapping[str, Mapping[str, Any]]:
-        """Engines of a run of which that agent keeps something, and what it knows about them."""
-        head, _ = self._fetch(agent, "spooled", run)
-        return {str(name): dict(about) for name, about in head["engines"].items()}
-
-    def fetch(self, agent: str, run: str, engine: str, after: int) -> list[tuple[int, bytes]]:
-        """Some of its batches behind that one, by number; none: that was all."""
-        head, parts = self._fetch(agent, "fetch", run, engine, after)
-        return [(int(number), part) for number, part in zip(head["numbers"], parts, strict=True)]
-
-    def forget(self, agent: str, run: str, engine: str) -> None:
-        """That agent need not keep anything of that engine."""
-        self._fetch(agent, "finish", run, engine)
-
-    def _fetch(self, agent: str, verb: str, *arguments: Any) -> tuple[dict[str, Any], list[bytes]]:
+    def hand_over(self, agent: str, verb: str, *arguments: Any) -> tuple[dict[str, Any], list[bytes]]:
+        """Ask an agent of the pre-flight for what it keeps; see `AgentKeeper`. MachineError when it does not answer."""
         asked = self._asking.ask_parts(self._members[agent], verb, *arguments, timeout_s=FETCH_S)
         try:
             return self._line.wait(asked, FETCH_S + _SLACK_S)
@@ -172,10 +178,19 @@ class Fleet:
     # -- load ------------------------------------------------------------------------------------------------------
 
     def generator(
-        self, plans: Mapping[str, Mapping[str, Any]], trace: bytes | None = None, *, run: str = "run"
+        self,
+        plans: Mapping[str, Mapping[str, Any]],
+        trace: bytes | None = None,
+        *,
+        run: str = "run",
+        about: Mapping[str, str | int] | None = None,
     ) -> FleetGenerator:
-        """A generator of one engine plan for each agent that the pre-flight found ready. See FleetGenerator."""
-        return FleetGenerator(self, plans, trace, run=run)
+        """A generator of one engine plan for each agent that the pre-flight found ready. See FleetGenerator.
+
+        `run` and `about`: what agents note beside the results that they keep (`phase`, `endpoint_offset`), for
+        `maul fleet collect`.
+        """
+        return FleetGenerator(self, plans, trace, run=run, about=about)
 
     def prepare(self, owner: FleetGenerator, plans: Mapping[str, Mapping[str, Any]], trace: bytes | None) -> list[Part]:
         """As `generator.Line`."""
@@ -209,7 +224,7 @@ class Fleet:
         member = self._members[part.agent]
         if member.lost:
             raise UnheardError(member.lost)
-        about = json.dumps({"agent": part.agent, "engine": part.engine, "run": owner.run, "offset_ns": part.ahead_ns})
+        about = json.dumps({**owner.about, "agent": part.agent, "offset_ns": part.ahead_ns})
         sealed = Sealed(json.dumps(plan).encode())
         async with self._turns:
             head = await self._asking.ask(

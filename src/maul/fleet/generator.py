@@ -79,14 +79,20 @@ class FleetGenerator:
     """
 
     def __init__(
-        self, line: Line, plans: Mapping[str, Mapping[str, Any]], trace: bytes | None = None, *, run: str = "run"
+        self,
+        line: Line,
+        plans: Mapping[str, Mapping[str, Any]],
+        trace: bytes | None = None,
+        *,
+        run: str = "run",
+        about: Mapping[str, str | int] | None = None,
     ) -> None:
         """Prepare an engine on each agent; sends no load. Use `Fleet.generator`.
 
         TargetError, InternalError as a single generator raises them, with the agent's name. MachineError when no agent
         could prepare. An agent that did not answer is lost before it began.
         """
-        self.run = run
+        self.run, self.about = run, dict(about or {})
         leases = {int(plan["lease_ms"] or 0) for plan in plans.values()}
         if not leases or max(leases) > LEASE_MAX_S * 1000 or min(leases) <= 0:
             raise InternalError(f"an agent's plan must have a lease of at most {LEASE_MAX_S:g} s")
@@ -211,7 +217,7 @@ class FleetGenerator:
         self._line.begin(self, [part for part in fresh if not part.over], origin_ns)
 
     def progress(self) -> Mapping[str, int]:
-        """By engine: the number of the last batch that `drain` has given; what `fleet collect` needs to go on there."""
+        """By engine: the number of the last batch that `drain` has given."""
         with self._lock:
             return {part.engine: part.drained for part in self._parts}
 

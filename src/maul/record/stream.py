@@ -33,6 +33,10 @@ class StreamFile:
             write_all(self._fd, memoryview(batch.serialize()))
             self.rows += batch.num_rows
 
+    def sync(self) -> None:
+        """Wait until the disk has it. OSError when it refuses."""
+        os.fsync(self._fd)
+
     def close(self) -> None:
         """Close the file. Idempotent."""
         if self._fd >= 0:
