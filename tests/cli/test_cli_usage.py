@@ -2,7 +2,7 @@
 
 import json
 import re
-import subprocess
+import subprocess  # noqa: TID251 — looks at a fresh interpreter
 import sys
 from pathlib import Path
 

@@ -210,6 +210,7 @@ def small_files_only(limit: int):
 def test_where_the_disk_fills_up_in_the_middle_the_run_ends_and_says_so(lab, s3, copied, tmp_path, capsys):
     busy = (
         ("rate: 50/s", "rate: 3000/s"),
+        ("errors_below: 50%", "errors_below: 100%"),
         ("mix: {get: 60, put: 30, delete: 5, head: 5}", "mix: {head: 1}"),
         ("seed: 7", "limits: {rate: 4000/s, requests: 200000, error_ratio: 100%}\nseed: 7"),
     )

@@ -29,6 +29,11 @@ class Town:
     def certificates(self) -> Path:
         return self.path / "certificates"
 
+    @property
+    def temporary(self) -> Path:
+        """What all of them take for /tmp."""
+        return self.path / "tmp"
+
     def log(self, name: str) -> Path:
         return self.path / f"{name}.log"
 
@@ -36,8 +41,15 @@ class Town:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.path.glob("*.log")))
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        self.temporary.mkdir(exist_ok=True)
         with self.log(name).open("ab") as log:
-            process = subprocess.Popen([sys.executable, *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                [sys.executable, *words],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "TMPDIR": str(self.temporary)},
+            )
         self.processes[name] = process
         return process
 
@@ -73,6 +85,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     yield town
     for name in list(town.processes):
         town.end(name)
+    assert list(town.temporary.iterdir()) == [], "who is killed leaves nothing behind"
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +64,7 @@ def run(join: Join, maker: Maker, say: Callable[[str], None], tries_max: int = T
     """Serve until SIGTERM or SIGINT. MachineError when the certificates are not in order or all tries failed."""
     if not join.address.startswith("tls://"):
         raise MachineError("an agent joins by TLS only", join.address, "give an address such as tls://10.0.0.1:8786")
-    dask_settings.settle()
+    dask_settings.settle(join.folder / dask_settings.SCRATCH)
     certificates = Folder(join.certificates)
     security = FleetSecurity(certificates, agent(join.name))
     try:
@@ -119,30 +117,28 @@ async def _serve(
 
 async def _serve_once(join: Join, home: AgentHome, security: FleetSecurity, say: Callable[[str], None]) -> str:
     """Until the line breaks. Why it could not be made; empty when it stood for a while."""
-    with tempfile.TemporaryDirectory(prefix=f"maul-agent-{os.getpid()}-", ignore_cleanup_errors=True) as scratch:
-        worker = FleetWorker(
-            join.address,
-            name=join.name,
-            nthreads=1,
-            security=security,
-            host=join.listen or own_address(join.address),
-            local_directory=scratch,
-            memory_limit=0,
-            death_timeout=_JOIN_LIMIT_S,
-            heartbeat_interval="1s",
-            dashboard=False,
-            startup_information={"maul": lambda _: {"version": __version__, "wire": join.wire}},
-        )
-        worker.maul_home = home
-        try:
-            await worker
-            say(f"agent {join.name}: in the fleet, reached at {worker.address}")
-            await worker.finished()
-        except (OSError, TimeoutError, ValueError, RuntimeError, MaulError) as error:
-            return f"cannot join {join.address}: {_cause(error)}"
-        finally:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(worker.close(timeout=1, executor_wait=False), 2)
+    worker = FleetWorker(
+        join.address,
+        name=join.name,
+        nthreads=1,
+        security=security,
+        host=join.listen or own_address(join.address),
+        memory_limit=0,
+        death_timeout=_JOIN_LIMIT_S,
+        heartbeat_interval="1s",
+        dashboard=False,
+        startup_information={"maul": lambda _: {"version": __version__, "wire": join.wire}},
+    )
+    worker.maul_home = home
+    try:
+        await worker
+        say(f"agent {join.name}: in the fleet, reached at {worker.address}")
+        await worker.finished()
+    except (OSError, TimeoutError, ValueError, RuntimeError, MaulError) as error:
+        return f"cannot join {join.address}: {_cause(error)}"
+    finally:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(worker.close(timeout=1, executor_wait=False), 2)
     return ""
 
 

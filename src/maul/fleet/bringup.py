@@ -12,6 +12,7 @@ from pathlib import Path
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import CampaignError, MachineError, UnhealedError
 from maul.fleet import certificates, place, remote
+from maul.fleet.dask_settings import SCRATCH
 from maul.fleet.place import ADDRESS, AGENTS, CERTIFICATES, LOGS, MARKER, RUN, RemoteAgent, Standing
 from maul.fleet.remote import SshOptions
 from maul.hosts.deadman import DeadMan
@@ -233,7 +234,7 @@ def environment() -> dict[str, str]:
 
 def _undo(directory: Path, *, everything: bool = False) -> Undo:
     """End the processes, then remove their files. Follows from the directory alone."""
-    names = (RUN, ADDRESS, *((CERTIFICATES, LOGS) if everything else ()))
+    names = (RUN, ADDRESS, SCRATCH, *((CERTIFICATES, LOGS) if everything else ()))
     return UndoSeries((UndoKill(directory / RUN, _GRACE_S), UndoRemove(directory, MARKER, names)))
 
 

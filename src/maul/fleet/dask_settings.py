@@ -1,10 +1,14 @@
 """What dask must not do here: retry, steal, listen for HTTP, profile, watch memory, spill, tell stories in its logs."""
 
 import logging
+import shutil
+from pathlib import Path
 
 import dask
 from distributed.comm import utils
 
+SCRATCH = "dask"
+"""The folder of dask's own files, in the folder of whoever makes a server."""
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
@@ -33,9 +37,15 @@ _SETTINGS = {
 }
 
 
-def settle() -> None:
-    """Set dask up for this process, whatever files or variables of a user say. Before any dask server is made."""
+def settle(scratch: Path | None = None) -> None:
+    """Set dask up for this process, whatever files or variables of a user say. Before any dask server is made.
+
+    `scratch`: where a server keeps its own files; emptied first, because whoever was killed left some.
+    """
     dask.config.set(_SETTINGS)
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
+        dask.config.set({"temporary-directory": str(scratch)})
     # dask reads this setting once, when it is imported. Without it, every message is weighed before it is sent or read.
     utils.OFFLOAD_THRESHOLD = False
     for name in ("distributed", "tornado", "asyncio"):

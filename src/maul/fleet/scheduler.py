@@ -90,7 +90,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--address-file", type=Path, required=True)
     options = parser.parse_args(words)
-    dask_settings.settle()
+    dask_settings.settle(options.address_file.parent / dask_settings.SCRATCH)
     try:
         asyncio.run(_serve(Folder(options.certificates), options.host, options.port, options.address_file))
     except (MaulError, OSError) as error:
