@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_world import CORE, CROSSES, GBIT, GENERATORS, T0, UP1, UP2, S, World, direction
 
+from maul.guard.canary import CanaryBaseline
 from maul.guard.heat import Background, Trouble
-from maul.guard.links import CUT, RISE, LinkTerms, NetworkLook, begin, decide_links
-from maul.guard.network_words import Freeze, LinkReading, SetParts, Tell, Thaw
+from maul.guard.links import CUT, RISE, CanaryTerms, LinkTerms, NetworkLook, begin, decide_links
+from maul.guard.network_words import CanaryReading, Freeze, LinkReading, SetParts, Tell, Thaw
 from maul.guard.watch import StopRun
 
 
@@ -197,3 +198,17 @@ def test_a_link_that_stays_too_small_is_tried_ever_more_rarely() -> None:
 def test_the_core_is_everybodys() -> None:
     world = World(each_bps=2 * GBIT, background={CORE: after(10, GBIT, 8 * GBIT)}).run(60)
     assert world.ever_cut() == set(GENERATORS)
+
+
+def test_who_is_still_slow_once_a_cut_can_have_shown_is_cut_at_the_first_reading_of_it() -> None:
+    """Not at the second: the harm that was called while the cut was on its way does not start the count anew."""
+    canaries = {"shop": CanaryTerms(frozenset({UP1}), CanaryBaseline(0.3, 0.0, 1000))}
+    terms = LinkTerms({UP1: direction(UP1, GBIT)}, GENERATORS, {}, canaries, S)
+    state, cut_at = begin(terms, T0), []
+    for second in range(1, 10):
+        at_ns = T0 + second * S
+        reading = CanaryReading(at_ns, 50, 0.0, 9.0 if second <= 8 else 0.3)
+        state, actions = decide_links(state, NetworkLook(at_ns, canaries={"shop": [reading]}), terms)
+        cut_at += [second for action in actions if isinstance(action, SetParts) and action.says]
+    # of a cut at 2 s a reading tells whose whole second lies 1.5 s later: that of 5 s
+    assert cut_at == [2, 5, 8]

@@ -43,6 +43,7 @@ class CanaryMemory:
     lost: tuple[tuple[float, float], ...] = ()
     """Packets sent and lost of the last readings since harm was last called."""
     slow: tuple[bool, ...] = ()
+    slow_now: bool = False
     well: int = SLOW_OF
     """Readings in a row that were neither slow nor lossy."""
 
@@ -64,7 +65,9 @@ def feel(
     lost = (*memory.lost, (reading.sent, reading.lost))[-WINDOW_READINGS:]
     promised = loss_limit(baseline)
     bad = slow_now or (reading.lost >= 1 and reading.loss_ratio > promised)
-    memory = replace(memory, last_ns=reading.at_ns, slow=slow, lost=lost, well=0 if bad else memory.well + 1)
+    memory = replace(
+        memory, last_ns=reading.at_ns, slow=slow, slow_now=slow_now, lost=lost, well=0 if bad else memory.well + 1
+    )
     if sum(slow) >= 2 and slow_now:
         before = baseline.rtt_p99_ms if baseline is not None else None
         says = f"p99 of its round trips is {reading.rtt_p99_ms:.3g} ms; before we began it was {before:.3g} ms"

@@ -196,7 +196,11 @@ def _causes(
                 canaries.get(name, CanaryMemory()), reading_of, canary.baseline, canary.excess_ms
             )
             if harm:
-                causes.append(_harm(name, harm, reading_of, links, terms))
+                cause = _harm(name, harm, reading_of, links, terms)
+                causes.append(cause)
+                if not any(_settled(state, one, reading_of.at_ns, canary.every_ns) for one in cause.who):
+                    # the last cut cannot have shown yet: the next slow reading is to be judged, not the next but one
+                    canaries[name] = replace(canaries[name], slow=(True,) * canaries[name].slow_now)
     order = [Trouble.DOWN, "canary", Trouble.DISCARDS, Trouble.HOT, Trouble.SURPRISE]
     causes.sort(key=lambda cause: order.index(cause.reason))
     return replace(state, links=links, canaries=canaries), causes, notes
