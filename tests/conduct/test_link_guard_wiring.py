@@ -216,6 +216,8 @@ def test_a_hot_uplink_is_cut_where_it_crosses_and_written_down(world: World) -> 
     assert "throws away 500 frames" in event["says"]
     found = summary_of(world)
     assert [(span.agent, span.least) for span in found.cut] == [("g1", 0.5)]
+    parts = samples_of(world, "guard", "g1")
+    assert parts[:2] == [1.0, 0.5], "a chart falls from the whole"
     assert found.cut[0].seconds > 50
     by_name = {link.name: link for link in found.links}
     assert by_name[UP1].cuts == 1
@@ -223,6 +225,12 @@ def test_a_hot_uplink_is_cut_where_it_crosses_and_written_down(world: World) -> 
     assert by_name[UP1].seen_max_bps == pytest.approx(30 * MBIT, rel=0.01)
     assert by_name[UP1].predicted_max_bps == pytest.approx(20 * MBIT, rel=0.02)
     assert by_name[UP1].before_bps == pytest.approx(10 * MBIT, rel=0.01)
+
+
+def samples_of(world: World, probe: str, subject: str) -> list[float]:
+    world.stage.writer.flush()
+    rows = RunReader.open(world.stage.writer.path).samples().to_pylist()
+    return [row["value"] for row in rows if (row["probe"], row["subject"]) == (probe, subject)]
 
 
 def summary_of(world: World) -> Any:

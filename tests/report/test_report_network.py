@@ -101,3 +101,11 @@ def test_nothing_to_draw() -> None:
     assert network_panels(readings(), None) == []
     panels = network_panels(readings(("cpu", "all", "busy_ratio", 0.1)), NETWORK)
     assert [panel.instead for panel in panels] == ["no canary was heard", "nobody was cut"]
+
+
+def test_the_link_in_trouble_comes_before_fuller_ones() -> None:
+    hurt = NETWORK.links[0].model_copy(update={"name": "slow>spine", "seen_max_bps": 2e8})
+    well = NETWORK.links[0].model_copy(update={"name": "full>spine", "discards": 0, "cuts": 0})
+    network = NETWORK.model_copy(update={"links": [well, hurt]})
+    found = readings(("link", "slow>spine", "bits_per_s", 2e8), ("link", "full>spine", "bits_per_s", 5e8))
+    assert [panel.title for panel in network_panels(found, network)][:2] == ["Link slow>spine", "Link full>spine"]

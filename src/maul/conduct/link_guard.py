@@ -259,6 +259,8 @@ class LinkGuard:
             for name, direction in terms.directions.items()
             if direction.by_generator
         ]
+        if partial and not self._partial:  # so that a chart falls from the whole
+            samples += [Sample(now_ns - DECIDE_NS, "guard", PART, name, 1.0) for name in told]
         if partial or self._partial:  # and once more when all is well again
             samples += [Sample(now_ns, "guard", PART, name, part) for name, part in told.items()]
         self._partial = partial

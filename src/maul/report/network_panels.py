@@ -17,12 +17,13 @@ MBIT = 1e6
 
 
 def network_panels(readings: Readings, network: NetworkSummary | None) -> list[Panel]:
-    """The fullest links, one chart each, then canaries and the guard; nothing where no network was watched."""
+    """Links in trouble, then the fullest, one chart each; canaries; the guard. Nothing where no network was watched."""
     if network is None:
         return []
     seen = {curve.subject: curve for curve in readings.curves("link", "bits_per_s")}
     ours = {curve.subject: curve for curve in readings.curves("link", "predicted_bps")}
-    shown = [link for link in network.links if link.name in seen][:LINKS_SHOWN_MAX]
+    watched = [link for link in network.links if link.name in seen]
+    shown = sorted(watched, key=lambda link: not (link.shared and (link.cuts or link.discards)))[:LINKS_SHOWN_MAX]
     panels = [_link(index, link, seen[link.name], ours.get(link.name), readings) for index, link in enumerate(shown)]
     panels.append(_canaries(readings))
     panels.append(_parts(readings))
