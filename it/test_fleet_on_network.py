@@ -266,7 +266,7 @@ def test_when_the_conductor_is_killed_the_fleet_is_silent_within_five_seconds(ne
         killed_ns = time.time_ns()
         conductor.send(signal.SIGKILL)
         conductor.wait(10)
-        silence(watch, killed_ns, "g41:eth0", "g51:eth0")
+        silence(net_lab, "conductor killed", watch, killed_ns, "g41:eth0", "g51:eth0")
 
 
 @pytest.mark.timeout(240)
@@ -281,7 +281,7 @@ def test_when_the_conductor_is_cut_off_the_fleet_is_silent_within_five_seconds(n
         under_load(watch, conductor, "g41:eth0")
         cut_ns = time.time_ns()
         wires.cut("ops")
-        silence(watch, cut_ns, "g41:eth0", "g51:eth0")
+        silence(net_lab, "conductor cut off", watch, cut_ns, "g41:eth0", "g51:eth0")
         wires.restore("ops")
 
 
@@ -300,15 +300,17 @@ def test_what_a_lost_agent_sent_is_taken_over(net_lab):
         assert wait_for(lambda: time.time_ns() > lost_ns + 12 * 10**9, 20)
         was = watch.mean_bps("g41:eth0", before_ns, lost_ns)
         now = watch.mean_bps("g41:eth0", lost_ns + 7 * 10**9)
+        net_lab.figure(f"g61 lost: g41 sends {was / 1e6:.1f} Mbit/s before, {now / 1e6:.1f} after")
         assert now > 1.25 * was, f"{was / 1e6:.1f} Mbit/s before, {now / 1e6:.1f} after\n{conductor.says()}"
         assert watch.mean_bps("g61:eth0", lost_ns + 2 * 10**9) < SILENT_BPS
         assert conductor.wait(120) in (0, 1, 2), conductor.says()
 
 
-def silence(watch: Watch, since_ns: int, *ports: str) -> None:
+def silence(net_lab: NetLab, what: str, watch: Watch, since_ns: int, *ports: str) -> None:
     """Every port is silent for good within the lease, and stays so for three more seconds."""
     assert wait_for(lambda: time.time_ns() > since_ns + (SILENCE_S + 3) * 1e9, 20)
     for port in ports:
         last_ns = watch.silent_from(port, SILENT_BPS, since_ns)
         assert last_ns is not None, f"{port} still sends"
+        net_lab.figure(f"{what}: {port} silent after {(last_ns - since_ns) / 1e9:.1f} s")
         assert last_ns - since_ns <= (SILENCE_S + 0.3) * 1e9, f"{port} sent {(last_ns - since_ns) / 1e9:.1f} s on"

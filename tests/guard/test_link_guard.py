@@ -204,11 +204,12 @@ def test_who_is_still_slow_once_a_cut_can_have_shown_is_cut_at_the_first_reading
     """Not at the second: the harm that was called while the cut was on its way does not start the count anew."""
     canaries = {"shop": CanaryTerms(frozenset({UP1}), CanaryBaseline(0.3, 0.0, 1000))}
     terms = LinkTerms({UP1: direction(UP1, GBIT)}, GENERATORS, {}, canaries, S)
-    state, cut_at = begin(terms, T0), []
+    state, cut_at, told_at = begin(terms, T0), [], []
     for second in range(1, 10):
         at_ns = T0 + second * S
         reading = CanaryReading(at_ns, 50, 0.0, 9.0 if second <= 8 else 0.3)
         state, actions = decide_links(state, NetworkLook(at_ns, canaries={"shop": [reading]}), terms)
         cut_at += [second for action in actions if isinstance(action, SetParts) and action.says]
+        told_at += [second for action in actions if isinstance(action, Tell)]
     # of a cut at 2 s a reading tells whose whole second lies 1.5 s later: that of 5 s
-    assert cut_at == [2, 5, 8]
+    assert (cut_at, told_at) == ([2, 5, 8], [4, 7])

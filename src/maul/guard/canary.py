@@ -44,6 +44,8 @@ class CanaryMemory:
     """Packets sent and lost of the last readings since harm was last called."""
     slow: tuple[bool, ...] = ()
     slow_now: bool = False
+    waits: bool = False
+    """Harm was called while the last cut could not have shown yet."""
     well: int = SLOW_OF
     """Readings in a row that were neither slow nor lossy."""
 
@@ -51,6 +53,10 @@ class CanaryMemory:
     def hurt(self) -> bool:
         """Not yet well again: nobody who may be the reason goes faster."""
         return self.well < SLOW_OF
+
+    def called(self, *, waits: bool) -> "CanaryMemory":
+        """After harm was called. While a cut is on its way the next slow reading is judged, not the next but one."""
+        return replace(self, waits=waits, slow=(True,) * (waits and self.slow_now))
 
 
 def feel(

@@ -197,10 +197,10 @@ def _causes(
             )
             if harm:
                 cause = _harm(name, harm, reading_of, links, terms)
-                causes.append(cause)
-                if not any(_settled(state, one, reading_of.at_ns, canary.every_ns) for one in cause.who):
-                    # the last cut cannot have shown yet: the next slow reading is to be judged, not the next but one
-                    canaries[name] = replace(canaries[name], slow=(True,) * canaries[name].slow_now)
+                waits = not any(_settled(state, one, reading_of.at_ns, canary.every_ns) for one in cause.who)
+                if not (waits and canaries[name].waits):
+                    causes.append(cause)  # what lasts until a cut shows is told once
+                canaries[name] = canaries[name].called(waits=waits)
     order = [Trouble.DOWN, "canary", Trouble.DISCARDS, Trouble.HOT, Trouble.SURPRISE]
     causes.sort(key=lambda cause: order.index(cause.reason))
     return replace(state, links=links, canaries=canaries), causes, notes
