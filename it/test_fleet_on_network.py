@@ -293,8 +293,8 @@ def test_what_a_lost_agent_sent_is_taken_over(net_lab):
         net_lab.fleet("g41", "g51", "g61") as fleet,
         beating(net_lab, path) as conductor,
     ):
-        under_load(watch, conductor, "g61:eth0")
-        before_ns = time.time_ns() - 3 * 10**9
+        before_ns = under_load(watch, conductor, "g61:eth0")
+        assert wait_for(lambda: time.time_ns() > before_ns + 4 * 10**9, 10)
         lost_ns = time.time_ns()
         fleet.agents["g61"].send(signal.SIGKILL)
         assert wait_for(lambda: time.time_ns() > lost_ns + 12 * 10**9, 20)
