@@ -18,6 +18,7 @@ from maul.hosts.deadman import DeadMan
 from maul.hosts.host import ProcessId, SpawnSpec
 from maul.hosts.journal import UndoJournal
 from maul.hosts.local import LocalHost
+from maul.hosts.locking import locked
 from maul.lab import cluster, programs, state
 from maul.lab.layout import LabLayout, Programs
 from maul.lab.placement import SLOT_MAX, SLOT_MIN, Loopback
@@ -276,7 +277,7 @@ class TestHalfDead:
         assert left_in(place) == ["logs"]
 
     def test_one_at_a_time(self, half, place):
-        with state.locked(place), pytest.raises(MachineError, match="another maul is working"):
+        with locked(place, "this lab"), pytest.raises(MachineError, match="another maul is working"):
             cluster.down(place)
         cluster.down(place)
 

@@ -8,17 +8,16 @@ DIR/logs/*.log          DIR/agents/NAME/     an agent's own files (results that 
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from maul.campaign.quantities import NAME_PATTERN
 from maul.core.errors import CampaignError, MachineError
+from maul.hosts import locking
 from maul.hosts.host import Host
 from maul.hosts.places import state_directory
 
@@ -67,22 +66,13 @@ def fleet_directory(name: str = "fleet", directory: Path | None = None) -> Path:
     return Path(os.path.abspath(directory or state_directory() / "fleet" / name))  # noqa: PTH100 — keeps symlinks
 
 
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """One maul at a time brings a fleet up or down. The lock is the directory: gone with its holder."""
+def locked(directory: Path) -> contextlib.AbstractContextManager[None]:
+    """One maul at a time brings a fleet up or down here; the directory is made when it is missing."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise MachineError(f"cannot use the fleet's directory: {error.strerror}", str(directory)) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MachineError("another maul is working on this fleet", str(directory), "wait for it") from None
-        yield
-    finally:
-        os.close(descriptor)
+    return locking.locked(directory, "this fleet")
 
 
 def save(host: Host, fleet: Standing) -> None:

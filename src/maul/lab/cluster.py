@@ -13,6 +13,7 @@ from maul.hosts.deadman import DeadMan
 from maul.hosts.holders import HOLDERS
 from maul.hosts.journal import Entry, UndoJournal
 from maul.hosts.local import LocalHost
+from maul.hosts.locking import locked
 from maul.hosts.own_place import own_place
 from maul.hosts.places import journal_directory
 from maul.hosts.undo import perform, pidfiles_in, undo_one
@@ -31,6 +32,7 @@ from maul.lab.wiring import Wiring
 
 GRACE_S = 1.5  # SeaweedFS' filer takes 15 s to end by itself; its data is thrown away, so it is not waited for
 UNDO_LIMIT_S = 20.0
+THIS_LAB = "this lab"
 
 
 def _silent(says: str) -> None:
@@ -162,7 +164,7 @@ def down(directory: Path) -> DownReport:
             str(directory),
             "take it down from outside: maul lab down",
         )
-    with state.locked(directory):
+    with locked(directory, THIS_LAB):
         living = sum(host.process(named.process) is not None for named in pidfiles_in(host, directory / "run"))
         if not (directory / MARKER).exists():
             host.write_bytes(directory / MARKER, b"{}\n")  # somebody removed it; its pidfiles say that it is ours
@@ -187,7 +189,7 @@ def _bring_up(wanted: _Wanted, on_step: OnStep, deadman: DeadMan) -> tuple[Lab, 
     programs = find_programs()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with state.locked(place), _placed(host, wanted, place, programs) as layout:
+        with locked(place, THIS_LAB), _placed(host, wanted, place, programs) as layout:
             _refuse_remains(layout)
             return _bring_up_in(layout, host, on_step, deadman, wanted.keep_logs)
     except BaseException:

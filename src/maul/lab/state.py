@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -61,26 +60,6 @@ def make_private(directory: Path) -> None:
     found = directory.lstat()  # of a link, the mode is 0777
     if found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise MachineError("this directory is not ours alone", str(directory), "remove it, or set another TMPDIR")
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """One maul at a time works on a lab.
-
-    The lock is the directory itself: nothing to clean up, gone with its holder.
-    """
-    try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise MachineError(f"cannot open the lab's directory: {error.strerror}", str(directory)) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MachineError("another maul is working on this lab", str(directory), "wait for it") from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def save(host: Host, layout: LabLayout, is_up: bool) -> None:

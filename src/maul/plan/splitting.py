@@ -143,17 +143,8 @@ def _by_wheel(whole: EnginePlan, posts: Sequence[Post], width: int, wheel: int) 
     shards = _shards(whole, posts, in_flight, connections)
     lanes = lay_lanes(shards)
     for place, post in enumerate(posts):
-        part = post.width / width
-        own = limits.model_copy(
-            update={
-                "rate_per_s": _rate(limits.rate_per_s * part, post),
-                "bytes_per_s": limits.bytes_per_s * part,
-                "in_flight": in_flight[place],
-                "connections": connections[place],
-                "requests": requests[place],
-                "bytes": moved[place],
-            }
-        )
+        counts = (in_flight[place], connections[place], requests[place], moved[place])
+        own = _limits(limits, post, post.width / width, counts)
         keyspace = whole.keyspace.model_copy(update={"ephemeral_lane": lanes[place]})
         changes = {"arrivals": arrivals[place], "limits": own, "keyspace": keyspace}
         yield Part(post.name, post, _own(whole, place, shards[place], changes))
@@ -198,17 +189,8 @@ def _split_sweep(whole: EnginePlan, there: Muster) -> tuple[Part, ...]:
     parts: list[Part] = []
     at = whole.keyspace.start
     for place, post in enumerate(posts):
-        part = keys[place] / objects
-        own = limits.model_copy(
-            update={
-                "rate_per_s": _rate(limits.rate_per_s * part, post),
-                "bytes_per_s": limits.bytes_per_s * part,
-                "in_flight": in_flight[place],
-                "connections": connections[place],
-                "requests": requests[place],
-                "bytes": moved[place],
-            }
-        )
+        counts = (in_flight[place], connections[place], requests[place], moved[place])
+        own = _limits(limits, post, keys[place] / objects, counts)
         changes: dict[str, object] = {
             "arrivals": arrivals.model_copy(update={"concurrency": concurrency[place], "requests": keys[place]}),
             "limits": own,
@@ -217,6 +199,21 @@ def _split_sweep(whole: EnginePlan, there: Muster) -> tuple[Part, ...]:
         at += keys[place]
         parts.append(Part(post.name, post, _own(whole, place, shards[place], changes)))
     return tuple(parts)
+
+
+def _limits(whole: EngineLimits, post: Post, part: float, counts: tuple[int, int, int, int]) -> EngineLimits:
+    """An agent's ceilings: `part` of both speeds; `counts` of in flight, connections, requests and bytes."""
+    in_flight, connections, requests, moved = counts
+    return whole.model_copy(
+        update={
+            "rate_per_s": _rate(whole.rate_per_s * part, post),
+            "bytes_per_s": whole.bytes_per_s * part,
+            "in_flight": in_flight,
+            "connections": connections,
+            "requests": requests,
+            "bytes": moved,
+        }
+    )
 
 
 def _own(whole: EnginePlan, place: int, shards: int, changes: Mapping[str, object]) -> EnginePlan:
