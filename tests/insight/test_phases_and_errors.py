@@ -209,6 +209,13 @@ def test_where_the_generator_may_have_been_the_limit(levels: list[Level], phases
 
 def test_without_a_status_nothing_is_said_of_the_generator() -> None:
     assert generator_summary({}, EMPTY, 1) is None
+
+
+def test_a_run_that_was_killed_in_its_first_load_says_nothing_of_the_generator():
+    killed = generator_summary({"fill": status()}, EMPTY, 1, open_phases=["steady"])
+    assert killed is not None and not killed.judged and "not known" in killed.says
+    without = generator_summary({"fill": status()}, EMPTY, 1, open_phases=[])
+    assert without is not None and without.judged, "a campaign without open loops has nothing to be late with"
     nothing = generator_summary({"steady": {}}, EMPTY, 1)
     assert nothing is not None
     assert (nothing.requests, nothing.cpu_us_per_request, nothing.bound) == (0, 0, False)

@@ -227,7 +227,7 @@ def generator_honest(facts: Facts) -> list[Check]:
     if facts.generator is None:
         return [Check(name="generator-honest", verdict=Verdict.UNKNOWN, says="no load was generated")]
     generator = facts.generator
-    doubtful = generator.bound or generator.records_lost > 0
+    doubtful = generator.bound or not generator.judged or generator.records_lost > 0
     says = generator.says
     if generator.records_lost:
         says += f"; {generator.records_lost:,} records were lost"

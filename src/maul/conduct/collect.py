@@ -6,14 +6,13 @@ from pathlib import Path
 
 from maul.core.errors import CampaignError
 from maul.fleet import place
+from maul.fleet.bringup import sweep
 from maul.fleet.collect import FolderKeeper, Keeper, Kept, collect
 from maul.fleet.preflight import Question
 from maul.hosts.local import LocalHost
 from maul.hosts.places import state_directory
 from maul.record import completing
 from maul.record.completing import KilledRun, identities
-
-RUN_FOLDER = "run-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ def collect_run(run: str, runs_root: Path, fleet: Path) -> Collected:
         rows = killed.write()
         for kept in found:
             kept.forget()
+        sweep(run_folder(killed.run_id))
         agents = tuple(sorted({kept.agent for kept in found}))
         return Collected(killed.path, agents, rows, again, sum(kept.damaged for kept in found), unheard)
 
@@ -73,8 +73,13 @@ def _add(killed: KilledRun, kept: Kept) -> int:
     return again
 
 
+def run_folder(run_id: str) -> Path:
+    """Where a run's own agents lived."""
+    return state_directory() / "fleet" / f"run-{run_id}"
+
+
 def _local(run_id: str) -> dict[str, Keeper]:
-    folder = state_directory() / "fleet" / f"{RUN_FOLDER}{run_id}" / place.AGENTS
+    folder = run_folder(run_id) / place.AGENTS
     return {path.name: FolderKeeper(path) for path in sorted(folder.glob("*")) if path.is_dir()}
 
 

@@ -81,8 +81,8 @@ class Crew:
     """What the record is told of them."""
     lost: dict[str, str] = field(default_factory=dict)
     """Why each of them was lost."""
-    drilled: bool = False
-    """The kill switch was rehearsed."""
+    drilled_for_per_s: float = 0.0
+    """The highest rate before which the kill switch was rehearsed."""
     start_beside: Callable[[Callable[[], None]], Callable[[float], None]] = on_thread
     _beside: list[Callable[[float], None]] = field(default_factory=list)
 

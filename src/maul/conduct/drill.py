@@ -1,9 +1,11 @@
-"""The drill of the kill switch, once per run, before a fleet is given its first real load.
+"""The drill of the kill switch, before a fleet is given more load than it had in this run.
 
 All agents send a little (HEADs of base objects, which change nothing), the switch is pulled as it would be, and the
 time runs until every one of them is silent: nothing in flight, no connection, its engine done. A switch that takes
 longer is none; then nothing ramps (exit 5).
 """
+
+import math
 
 from maul.conduct.crew import Crew, Many
 from maul.conduct.fleet_events import DRILL, DrillWords, as_details
@@ -13,7 +15,8 @@ from maul.conduct.stage import Stage
 from maul.core.errors import GuardError
 from maul.core.event import Edge, EventKind
 from maul.core.generator import GeneratorState, GeneratorStatus
-from maul.plan import EnginePlan, PassPlan, PhasePlan, engine_plan_for
+from maul.plan import EnginePlan, PhasePlan, engine_plan_for
+from maul.plan.budget import peak_per_s
 from maul.plan.engine_plan import Constant, MixEntry, OpenArrivals
 
 DRILL_S_MAX = 3.0
@@ -26,11 +29,11 @@ _STEP_S = 0.02
 
 
 def rehearse(stage: Stage, phase: PhasePlan) -> None:
-    """Before this phase, once per run. GuardError when the fleet is not silent in time."""
-    crew = stage.crew
-    if crew is None or crew.drilled or stage.stopped:
+    """Before a phase that goes higher than all before it. GuardError when the fleet is not silent in time."""
+    crew, peak_per_s = stage.crew, _peak_per_s(phase)
+    if crew is None or stage.stopped or peak_per_s <= crew.drilled_for_per_s:
         return
-    crew.drilled = True
+    crew.drilled_for_per_s = peak_per_s
     pass_ = phase.passes[0]
     template = engine_plan_for(stage.plan, phase, pass_, stage.state)
     if template is None:
@@ -47,11 +50,20 @@ def rehearse(stage: Stage, phase: PhasePlan) -> None:
         many.join(DRILL_S_MAX)
         many.drain()
         stage.state = stage.state.after_all(
-            [(pass_, _used(many.status(), pass_))],
+            [(pass_, _used(many.status()))],
             max(part.engine.epoch for part in load.parts) - stage.state.epochs_used,
         )
         crew.lose({lost.name: lost.why for lost in many.lost()})
     _tell(stage, took)
+
+
+def _peak_per_s(phase: PhasePlan) -> float:
+    """The highest rate of a phase; infinite where nothing paces it."""
+    if phase.search is not None:
+        return phase.search.to_per_s
+    profiles = [pass_.engine.arrivals for pass_ in phase.passes]
+    paced = all(isinstance(arrivals, OpenArrivals) for arrivals in profiles)
+    return sum(peak_per_s(arrivals) for arrivals in profiles) if paced else math.inf
 
 
 def _trickle(template: EnginePlan, crew: Crew) -> EnginePlan:
@@ -113,8 +125,7 @@ def _silent(status: GeneratorStatus) -> bool:
     return status.state is GeneratorState.DONE and not status.in_flight and not status.connections
 
 
-def _used(status: GeneratorStatus, pass_: PassPlan) -> dict[str, float]:
-    del pass_
+def _used(status: GeneratorStatus) -> dict[str, float]:
     return {
         "ephemeral_next": 0,
         "started": status.started,

@@ -44,6 +44,7 @@ class Story:
     losses: Sequence[tuple[LossWords, int, int | None]]
     """Each with the moments of its beginning and its end."""
     drill: tuple[DrillWords, int] | None
+    """The slowest, and when."""
     seconds: float
     shards: int = 0
     """Of all agents together."""
@@ -95,7 +96,7 @@ def story_of(events: pa.Table) -> Story | None:
         muster=MusterWords.model_validate_json(musters[-1]["details"]),
         starts=[StartWords.model_validate_json(row["details"]) for row in rows if row["name"] == START],
         losses=losses,
-        drill=drills[-1] if drills else None,
+        drill=max(drills, key=lambda drill: (not drill[0].passed, drill[0].seconds), default=None),
         seconds=(max(times) - min(times)) / 1e9,
         shards=_shards([EnginesWords.model_validate_json(row["details"]) for row in rows if row["name"] == ENGINES]),
     )

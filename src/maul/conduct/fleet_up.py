@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from maul.conduct.collect import RUN_FOLDER
+from maul.conduct.collect import run_folder
 from maul.conduct.crew import Crew, Progressing
 from maul.conduct.fleet_events import AgentWords, MusterWords
 from maul.core.errors import InternalError, MachineError
@@ -19,7 +19,6 @@ from maul.fleet.preflight import Question
 from maul.fleet.words import AgentFacts, Preflight
 from maul.hosts.deadman import DeadMan
 from maul.hosts.local import LocalHost
-from maul.hosts.places import state_directory
 from maul.load.rust import engine_version
 from maul.plan import Plan
 from maul.plan.fleet_model import FleetPlan
@@ -59,7 +58,7 @@ def _standing(
     stack: contextlib.ExitStack, plan: FleetPlan, run_id: str, deadman: DeadMan, progress: Progressing
 ) -> place.Standing:
     if is_local(plan):
-        directory = state_directory() / "fleet" / f"{RUN_FOLDER}{run_id}"
+        directory = run_folder(run_id)
         return stack.enter_context(bringup.embedded(directory, len(plan.generators), deadman, progress.step))
     standing = place.load(LocalHost(), place.fleet_directory())
     if standing is None:

@@ -369,6 +369,8 @@ class GeneratorSummary(_Part):
     records_lost: int
     bound: bool
     says: str
+    judged: bool = True
+    """Whether any phase that can tell came to its end; if not, nobody knows."""
     withheld: int = 0
 
 

@@ -105,10 +105,16 @@ def embedded(directory: Path, count: int, deadman: DeadMan, on_step: OnStep = la
             yield _start(fleet, LOOPBACK, host, clock, on_step)
         finally:
             _take_back(deadman.journal, entry, host, clock)
-            if not any((where / AGENTS).glob("*/spool/*/*/*.batch")):  # results that nobody has stay
-                shutil.rmtree(where / AGENTS, ignore_errors=True)
-                with contextlib.suppress(OSError):
-                    where.rmdir()
+            sweep(where)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what an embedded fleet that is down left in its directory, but for results that nobody has."""
+    if any((directory / AGENTS).glob("*/spool/*/*/*.batch")):
+        return
+    shutil.rmtree(directory / AGENTS, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        directory.rmdir()
 
 
 def down(

@@ -9,6 +9,7 @@ from maul.insight.latency import SENT, LatencyBook, Select, percentile_ms
 from maul.insight.words import listed, show_ms, show_ratio
 
 _IDLE_RATIO = 0.5
+_OPEN = "No phase with a rate came to its end: what the generator cost, and whether it was the limit, is not known."
 
 
 def generator_summary(
@@ -37,6 +38,7 @@ def generator_summary(
     cpu_seconds = float(sum(status.get("cpu_seconds", 0.0) for status in statuses.values()))
     void = sum(level.generator_bound and not level.meets for level in levels)
     bound = void > 0 or bool(void_phases)
+    judged = bool(chosen) or not open_phases
     return GeneratorSummary(
         shards=shards,
         requests=requests,
@@ -50,7 +52,8 @@ def generator_summary(
         withheld=_sum(statuses, "withheld"),
         records_lost=_sum(statuses, "records_lost"),
         bound=bound,
-        says=_says(bound, max(busy.values(), default=0.0), shards, lag, _where(void, void_phases)),
+        judged=judged,
+        says=_says(bound, max(busy.values(), default=0.0), shards, lag, _where(void, void_phases)) if judged else _OPEN,
     )
 
 

@@ -265,7 +265,11 @@ def _generator(generator: GeneratorSummary | None) -> Section:
         facts=(
             (
                 "Was it the limit?",
-                "yes: its numbers say nothing about the target there" if generator.bound else "no",
+                "yes: its numbers say nothing about the target there"
+                if generator.bound
+                else "no"
+                if generator.judged
+                else "not known",
             ),
             ("Shards", numerals.count(generator.shards)),
             ("Requests", numerals.count(generator.requests)),

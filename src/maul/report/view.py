@@ -256,4 +256,6 @@ def _generator_tile(summary: Summary) -> Tile:
         return Tile("Generator", numerals.NOTHING, "not measured", "unknown")
     if generator.bound:
         return Tile("Generator", "was the limit", f"lag p99 {numerals.latency(generator.lag_p99_ms)}", "unknown")
+    if not generator.judged:
+        return Tile("Generator", "not known", "no phase with a rate came to its end", "unknown")
     return Tile("Generator", "kept up", f"{numerals.digits(generator.cpu_us_per_request)} µs CPU a request", "pass")
