@@ -34,6 +34,9 @@ PLAN = Path(__file__).parents[2] / "crates/engine/tests/vectors/plan.json"
 ALGORITHMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 SIZES = (0, 1, 4_096, 65_536, 65_537, 200_000)
 PREFIX = "maul/requests/"
+UNKNOWN_UPLOAD = "NoSuchUpload"
+"""404: on a busy machine a filer has at times not yet heard of the upload that another one began."""
+UPLOADS_MAX = 4
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,10 @@ def test_what_is_written_in_this_way_is_read_back_whole(place: Place, way: str) 
         for op in ("put", "get"):
             outcomes, classes, example = run(place, op, size, WAYS[way])
             assert set(outcomes) == {Outcome.OK}, (way, op, size, classes, example)
-    outcomes, classes, example = run(place, "multipart", 0, WAYS[way])
+    for _ in range(UPLOADS_MAX):
+        outcomes, classes, example = run(place, "multipart", 0, WAYS[way])
+        if set(outcomes) == {Outcome.OK} or UNKNOWN_UPLOAD not in example:
+            break
     assert set(outcomes) == {Outcome.OK}, (way, "multipart", classes, example)
 
 
