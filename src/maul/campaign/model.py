@@ -8,6 +8,7 @@ from maul.campaign.model_faults import Fault
 from maul.campaign.model_fleet import Fleet
 from maul.campaign.model_judgement import CheckName, Objective
 from maul.campaign.model_limits import Limits, Load
+from maul.campaign.model_mitigation import Mitigation
 from maul.campaign.model_phases import Phase
 from maul.campaign.model_requests import Requests
 from maul.campaign.model_search import LimitSearch
@@ -41,6 +42,8 @@ class Campaign(Part):
     permit: str | None = Field(default=None, min_length=1, max_length=4096)
     """A signed permit (`maul permit`), relative to this file. Loopback and maul's own lab need none; a campaign that
     names one is held to it there, too."""
+    mitigation: Mitigation = Mitigation()
+    """What to do when somebody upstream drops us."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=100)
     """In order; names are unique."""
     faults: tuple[Fault, ...] = Field(default=(), max_length=100)

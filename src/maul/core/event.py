@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     GUARD = "guard"
     AGENT = "agent"
     LINK = "link"
+    MITIGATION = "mitigation"
     GAP = "gap"
     LAB = "lab"
     NOTE = "note"

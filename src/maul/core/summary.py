@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from maul.core.fleet_summary import FleetSummary
+from maul.core.mitigation_summary import MitigationSummary
 from maul.core.network_summary import NetworkSummary
 from maul.core.verdict import VerdictName
 
@@ -405,3 +406,5 @@ class Summary(_Part):
     """None where one process made the load by itself."""
     network: NetworkSummary | None = None
     """None: no network was watched."""
+    mitigations: list[MitigationSummary] = []
+    """Every time that traffic was stopped by somebody or something."""

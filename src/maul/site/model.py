@@ -10,6 +10,7 @@ from maul.campaign.part import Part
 from maul.campaign.quantities import Name, Whole
 from maul.campaign.yaml_source import YamlSource
 from maul.site.model_network import Borrow, Network, Nic, Ssh
+from maul.site.model_vantage import Vantages
 
 Role = Literal["master", "volume", "filer", "gateway", "balancer"]
 
@@ -96,7 +97,9 @@ class Endpoint(Part):
     """One door for S3 clients."""
 
     name: Name
-    kind: Literal["balancer", "gateway"]
+    kind: Literal["balancer", "gateway", "control", "private"]
+    """`control`: another public address of the balancers, `private`: their address within the cluster; both are only
+    looked at, never loaded."""
     url: Annotated[Url, AfterValidator(_origin)]
     """Scheme, host and port."""
     ca: PathText | None = None
@@ -170,6 +173,8 @@ class Site(Part):
     consistency: Consistency = Consistency()
     network: Network | None = None
     """How the hosts are wired; None: nobody said, so no link can be promised anything."""
+    vantage: Vantages = Vantages()
+    """From where else the target is looked at, so that it can be told who stopped our traffic."""
 
     _source: YamlSource | None = PrivateAttr(default=None)
 

@@ -185,7 +185,7 @@ class Canary(Part):
     """A round trip that is longer by less than this harms nobody, whatever its ratio to the usual one."""
 
 
-def _exporter(value: str) -> str:
+def exporter_url(value: str) -> str:
     """The message does not repeat the URL: it may carry a password."""
     try:
         parts = urlsplit(value)
@@ -204,7 +204,7 @@ class CounterSource(Part):
     kind: Literal["lab", "node-exporter", "prometheus"]
     """`lab`: from the namespaces of maul's own lab. `node-exporter`: each switch or host answers itself. `prometheus`:
     one server knows all, by SNMP (`ifHCInOctets` …) or by node exporters."""
-    url: Annotated[str, AfterValidator(_exporter)] | None = Field(default=None, max_length=2000)
+    url: Annotated[str, AfterValidator(exporter_url)] | None = Field(default=None, max_length=2000)
     """Of Prometheus; or of the exporters, with `{node}` in the host's place."""
     every_s: Seconds = Field(default=1.0, le=300.0, alias="every")
     """How often fresh values appear there."""

@@ -1,0 +1,66 @@
+"""A mitigation, as a summary tells of it: what it was, how it was recognised, at which load, what to ask for."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BracketSummary(_Part):
+    """One dimension of what we sent: the most that was survived, the least that was answered by silence.
+
+    The threshold lies between them, if it is one of this dimension. None: never seen. `runs`: how many narrowed it.
+    """
+
+    dimension: str
+    """`packets`, `bits`, `new_connections`, `flows`, `requests`; of one source: `… of one generator`."""
+    unit: str
+    window_s: float
+    """The mean is over so many seconds: 1, 5 or 60."""
+    survived: float | None
+    killed: float | None
+    runs: int = 1
+
+
+class SuspectSummary(_Part):
+    """A cause that fits."""
+
+    cause: str
+    score: float
+    evidence: list[str]
+    against: list[str] = []
+
+
+class MitigationSummary(_Part):
+    """One time that traffic was stopped. Times are Unix nanoseconds; None: it did not come to that."""
+
+    cause: str
+    """`unknown` when the signs did not suffice."""
+    family: str
+    """`protection`, `network`, `target`, `generator` or `unknown`."""
+    says: str
+    suspects: list[SuspectSummary]
+    scope: list[str]
+    direction: str
+    onset_ns: int
+    suspected_ns: int | None
+    frozen_ns: int | None
+    verdict_ns: int | None
+    recovered_ns: int | None
+    resumed_ns: int | None
+    resumed_part: float | None
+    detect_s: float | None
+    """From the threshold's crossing, as far as it can be told, to the silence: how slow the protection is."""
+    hold_s: float | None
+    hold_quantum_s: float | None
+    hold_at_least_s: float | None
+    """Where it was not seen to end."""
+    brackets: list[BracketSummary] = []
+    separated_by: str = ""
+    missing: list[str] = []
+    """Vantage points that were not there."""
+    customers: list[str] = []
+    """What it means for them, a sentence each."""
+    ticket: str = ""
+    """For the network team."""
