@@ -54,7 +54,7 @@ def sites(draw: st.DrawFn) -> Site:
         targets["lb" if number == 0 else f"lb{number}"] = home
         links.append(wire(f"{list(targets)[-1]}:e", f"tor-{home}:lb", 40, shared=False))
     group = {"name": "pair", "switches": draw(st.lists(st.sampled_from(spines), max_size=2, unique=True)),
-             "links": [draw(st.sampled_from(links))["between"]]}  # fmt: skip
+             "links": [draw(st.permutations(draw(st.sampled_from(links))["between"]))]}  # fmt: skip
     return place_of(servers, links, targets=targets, groups=draw(st.sampled_from([[], [group]])))
 
 

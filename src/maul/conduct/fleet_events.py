@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from maul.plan.engine_plan import EnginePlan
 
-MUSTER, LEFT_OUT, ENGINES, START, DRILL = "muster", "left out", "engines", "start", "kill switch drill"
+MUSTER, ENGINES, START, DRILL = "muster", "engines", "start", "kill switch drill"
 LOST_SUFFIX = " lost"
 
 

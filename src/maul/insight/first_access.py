@@ -92,9 +92,5 @@ def _says(first: int, p50: tuple[float, float], effect: float) -> str:
     )
 
 
-def _equal(table: pa.Table, name: str, value: int) -> Any:
-    return pc.equal(table[name], pa.scalar(value, pa.uint8()))
-
-
 def _column(table: pa.Table, name: str) -> Any:
     return table[name].to_numpy().astype(np.int64)

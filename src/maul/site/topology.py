@@ -5,12 +5,11 @@ A cable is two arcs, one per direction; parallel cables stay apart, for each has
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import networkx as nx
 
 from maul.site.model import Endpoint, Host, Site
-from maul.site.model_network import Link, Network, direction, named_port, node_of
+from maul.site.model_network import Link, Network, direction, node_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +45,6 @@ class Arc:
     def shared(self) -> bool:
         """Others than the test use it."""
         return bool(self.shared_by)
-
-
-@dataclass(frozen=True, slots=True)
-class FailureElement:
-    """What may fail as one: a link, a switch, or a group of them."""
-
-    name: str
-    """In words: `link tor-r1:up0 – spine-1:dn1`, `switch spine-1`, `group card-3`."""
-    kind: Literal["link", "switch", "group"]
-    directions: frozenset[str]
-    """Directions that carry nothing while it lasts: those of a lost switch's links included."""
-    nodes: frozenset[str]
-    """Switches that are lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class PortDirections:
-    """What the counters of a port count: octets out of it, and octets into it."""
-
-    out: str
-    into: str
 
 
 def arcs(network: Network) -> dict[str, Arc]:
@@ -105,35 +83,6 @@ def graph(network: Network, nodes: Iterable[str] = ()) -> "nx.MultiDiGraph[str]"
     return made
 
 
-def shared_directions(network: Network) -> frozenset[str]:
-    """Directions of links that others than the test use."""
-    return frozenset(arc.name for arc in arcs(network).values() if arc.shared)
-
-
-def failure_elements(network: Network) -> tuple[FailureElement, ...]:
-    """Everything that may fail as one: each link, each switch with its links, each group; in the order of the file."""
-    links = {frozenset(link.between): frozenset(link.directions) for link in network.links}
-    around: dict[str, set[str]] = {switch.name: set() for switch in network.switches}
-    for link in network.links:
-        for node in link.nodes:
-            around.setdefault(node, set()).update(link.directions)
-    found = [
-        FailureElement(link_words(link.between), "link", frozenset(link.directions), frozenset())
-        for link in network.links
-    ]
-    found += [
-        FailureElement(f"switch {switch.name}", "switch", frozenset(around[switch.name]), frozenset({switch.name}))
-        for switch in network.switches
-    ]
-    for group in network.groups:
-        lost = [links.get(frozenset(ends), frozenset()) for ends in group.links]
-        lost += [frozenset(around.get(switch, ())) for switch in group.switches]
-        found.append(
-            FailureElement(f"group {group.name}", "group", frozenset().union(*lost), frozenset(group.switches))
-        )
-    return tuple(found)
-
-
 def link_words(between: tuple[str, str]) -> str:
     """A link in words.
 
@@ -141,23 +90,6 @@ def link_words(between: tuple[str, str]) -> str:
     'link tor-r1:up0 – spine:dn-r1'
     """
     return f"link {between[0]} – {between[1]}"
-
-
-def directions_of_port(network: Network) -> dict[str, PortDirections]:
-    """By port (`tor-r1:up0`), which direction its counters of what goes out and of what comes in tell of. Ends without
-    a named port have no counters and are left out."""
-    found: dict[str, PortDirections] = {}
-    for link in network.links:
-        out, back = link.directions
-        for port, leaves, enters in ((link.between[0], out, back), (link.between[1], back, out)):
-            if named_port(port) is not None:
-                found[port] = PortDirections(leaves, enters)
-    return found
-
-
-def borrowable(site: Site) -> tuple[Host, ...]:
-    """Hosts that may be borrowed as load servers, in the order of the file."""
-    return tuple(host for host in site.hosts if host.borrow is not None)
 
 
 def hosts_of_endpoint(site: Site, endpoint: Endpoint) -> tuple[str, ...]:

@@ -23,9 +23,10 @@ from maul.plan.placement.servers import (
     own_ceilings,
     part_of,
 )
-from maul.plan.placement.shares import WHEEL_MAX, widths_of
+from maul.plan.placement.shares import widths_of
 from maul.plan.placement.words import room_words
 from maul.plan.placement.world import World, target_problems, world_of
+from maul.plan.sharing import WHEEL_MAX
 from maul.site import Site
 from maul.site.model import Host
 from maul.site.model_network import Network

@@ -23,11 +23,12 @@ from maul.plan.placement.servers import (
     mitigation_ceilings,
     part_of,
 )
-from maul.plan.placement.shares import WHEEL_MAX, rounded
+from maul.plan.placement.shares import rounded
 from maul.plan.placement.unpaced import unpaced
 from maul.plan.placement.wiring import Floats
 from maul.plan.placement.words import arithmetic, blockers
 from maul.plan.placement.world import World, target_problems, world_of
+from maul.plan.sharing import WHEEL_MAX
 from maul.site import Site
 from maul.site.model_network import Network
 

@@ -244,8 +244,3 @@ def lowest_of(ceilings: Iterable[Ceiling]) -> Ceiling:
 def part_of(load: Load, share: float) -> Load:
     """That part of it."""
     return Load(**{name: value * share for name, value in load})
-
-
-def racks_of(classes: Sequence[ServerClass]) -> list[str]:
-    """Racks with a server that may send, in order."""
-    return list(dict.fromkeys(one.rack for one in classes))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from maul.plan.placement.wiring import Floats
+from maul.plan.sharing import WHEEL_MAX
 
-WHEEL_MAX = 65_536
 WHEELS = (55_440, 65_520, 50_400, 64_800, 60_060, WHEEL_MAX)  # many divisors: halves, thirds, sevenths … come out even
 MOVES_MAX = 5000
 
