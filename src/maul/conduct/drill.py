@@ -5,11 +5,13 @@ time runs until every one of them is silent: nothing in flight, no connection, i
 longer is none; then nothing ramps (exit 5).
 """
 
+import contextlib
 import math
 
 from maul.conduct.crew import Crew, Many
 from maul.conduct.fleet_events import DRILL, DrillWords, as_details
 from maul.conduct.fleet_load import make_loads
+from maul.conduct.kill import DRILL_S_MAX, drill
 from maul.conduct.phases import secrets_for
 from maul.conduct.stage import Stage
 from maul.core.errors import GuardError
@@ -19,8 +21,6 @@ from maul.plan import EnginePlan, PhasePlan, engine_plan_for
 from maul.plan.budget import peak_per_s
 from maul.plan.engine_plan import Constant, MixEntry, OpenArrivals
 
-DRILL_S_MAX = 3.0
-"""A switch that takes longer is none."""
 RATE_EACH_PER_S = 5.0
 SECONDS = 20.0
 """Of the trickle, if nobody pulled the switch."""
@@ -103,8 +103,8 @@ class _Took:
         sending = [name for name, one in self._many.by_agent().items() if one.started]
         self.agents = len(sending)
         began_ns = clock.now_ns()
-        self._many.stop("kill switch drill", now=True)
-        while len(self.by_agent) < len(sending) and self.seconds <= DRILL_S_MAX:
+
+        def is_silent() -> bool:
             self.seconds = (clock.now_ns() - began_ns) / 1e9
             statuses = self._many.by_agent()
             lost = {one.name for one in self._many.lost()}
@@ -113,7 +113,11 @@ class _Took:
                     self.by_agent[name] = round(self.seconds, 3)
             if len(self.by_agent) < len(sending):
                 self._many.join(_STEP_S)
-                clock.wait(_STEP_S)
+                return False
+            return True
+
+        with contextlib.suppress(GuardError):  # `_tell` says how many of them went on
+            drill(lambda: self._many.stop("kill switch drill", now=True), is_silent, clock)
 
     @property
     def passed(self) -> bool:
