@@ -9,7 +9,7 @@ from typing import Protocol
 
 from maul.core.errors import MaulError
 from maul.core.sample import Sample
-from maul.probes.contract import Fetch, ProbeError
+from maul.probes.contract import Fetch, refuse_all_missing, why_not
 from maul.probes.prometheus import ask
 
 PROBE = "canary"
@@ -60,16 +60,11 @@ class CanaryProbe:
         for name, reader in self._readers.items():
             try:
                 felt = reader.read(now_ns)
-            except MaulError as error:
-                self._missing[name] = error.what
-            except OSError as error:
-                self._missing[name] = error.strerror or str(error)
-            except ValueError as error:
-                self._missing[name] = str(error)
+            except (MaulError, OSError, ValueError) as error:
+                self._missing[name] = why_not(error)
             else:
                 samples += _samples(name, felt) if felt is not None else []
-        if self._readers and len(self._missing) == len(self._readers):
-            raise ProbeError("; ".join(f"{name}: {why}" for name, why in self._missing.items()))
+        refuse_all_missing(self._missing, len(self._readers))
         return samples
 
 

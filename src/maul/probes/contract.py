@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from maul.core.errors import MachineError
+from maul.core.errors import MachineError, MaulError
 from maul.core.sample import Sample
 
 Fetch = Callable[[str, float], bytes]
@@ -14,6 +14,19 @@ Fetch = Callable[[str, float], bytes]
 
 class ProbeError(MachineError):
     """The probe could not read what it senses. There is no value for this moment: a gap."""
+
+
+def why_not(error: MaulError | OSError | ValueError) -> str:
+    """Why a reading failed, in words, for `Probe.missing`."""
+    if isinstance(error, MaulError):
+        return error.what
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def refuse_all_missing(missing: Mapping[str, str], count: int) -> None:
+    """ProbeError when all of `count` subjects are missing."""
+    if count and len(missing) == count:
+        raise ProbeError("; ".join(f"{subject}: {says}" for subject, says in missing.items()))
 
 
 class Probe(Protocol):

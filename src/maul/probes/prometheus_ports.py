@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from maul.core.errors import MaulError
 from maul.core.ports import PortCounters
 from maul.probes import node_exporter
-from maul.probes.contract import Fetch, ProbeError
+from maul.probes.contract import Fetch, ProbeError, why_not
 from maul.probes.prometheus import Range, ask
 
 NODES_PER_QUERY = 10
@@ -62,10 +62,8 @@ class PrometheusReader:
         for batch in self._batches():
             try:
                 series = ask(self._fetch, self._url, selector(batch), self._range_s)
-            except MaulError as error:
-                troubles |= dict.fromkeys((node.name for node in batch), error.what)
-            except OSError as error:
-                troubles |= dict.fromkeys((node.name for node in batch), error.strerror or str(error))
+            except (MaulError, OSError) as error:
+                troubles |= dict.fromkeys((node.name for node in batch), why_not(error))
             else:
                 found |= ports_of(series, batch)
         if self._nodes and len(troubles) == len(self._nodes):

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from maul.core.clock import Clock
 from maul.core.sample import Sample
-from maul.probes.contract import Fetch, MetricsTarget, ProbeError
+from maul.probes.contract import MetricsTarget
 from maul.probes.exposition import Series, parse
-from maul.probes.rates import Rates
-from maul.probes.targets import Scraper
+from maul.probes.targets import PagesProbe
 
 
 class _How(Enum):
@@ -89,40 +87,10 @@ ROLES: Mapping[str, tuple[StoreMetric, ...]] = {
 }  # fmt: skip
 
 
-class StoreProbe:
+class StoreProbe(PagesProbe):
     """The metrics of `ROLES` for each service, by name. One that does not answer is a gap."""
 
     name = "store"
-
-    def __init__(self, targets: Sequence[MetricsTarget], fetch: Fetch, clock: Clock) -> None:
-        """Watch these services; a target's URL is that of its metrics page."""
-        self._scraper = Scraper(targets, fetch, clock)
-        self._count = len(targets)
-        self._rates = Rates()
-        self._missing: dict[str, str] = {}
-
-    @property
-    def missing(self) -> Mapping[str, str]:
-        """Services that did not answer."""
-        return self._missing
-
-    def read(self, now_ns: int) -> list[Sample]:
-        """One reading of every service. Raises ProbeError when none answers."""
-        self._missing = {}
-        samples: list[Sample] = []
-        for page in self._scraper.pages(now_ns):
-            subject = page.target.subject
-            trouble = page.trouble
-            if not trouble:
-                try:
-                    samples += self._page(page.target, page.at_ns, page.body.decode("utf-8", "replace"))
-                except ValueError as error:
-                    trouble = str(error)
-            if trouble:
-                self._missing[subject] = trouble
-        if self._count and len(self._missing) == self._count:
-            raise ProbeError("; ".join(f"{subject}: {why}" for subject, why in self._missing.items()))
-        return samples
 
     def _page(self, target: MetricsTarget, at_ns: int, text: str) -> list[Sample]:
         metrics = EVERY_ROLE + ROLES.get(target.role, ())
