@@ -45,7 +45,9 @@ ceilings (kept by the plan, by the engine and by the guard)
   time       about 28.2 s of 10 min
   speed      2,000/s, 190.7 MiB/s, 256 requests in flight
   errors     the run stops above 60% over 10.0 s
-  disk       the run stops with less than 256 MiB left for its record"""
+  disk       the run stops with less than 256 MiB left for its record
+  silence    when traffic suddenly stops: silent within 2 s, at most one attempt per second; wait up to 10 min for its \
+end (waiting counts as time of the run), then end the run"""
 
 
 def test_the_whole_text(planned):

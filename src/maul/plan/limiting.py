@@ -14,12 +14,13 @@ from maul.campaign.problems import Problem
 from maul.core.units import show_size
 from maul.plan.costs import Cost, amount, cost_of, mean_cost
 from maul.plan.engine_plan import Connections, Constant, EnginePlan, FixedSizes, KeyChoice, Keyspace, OpenArrivals
-from maul.plan.ground import DRAIN_MARGIN_S, Errand, Ground, derived_seed, engine_plan
+from maul.plan.ground import Errand, Ground, derived_seed, engine_plan
 from maul.plan.model import Amount, PassPlan, PhasePlan, SearchPlan
 from maul.plan.pacing import whole_portion
 from maul.plan.passes import Scene, Written, audit_plan, clean_up_plan, left_by, prepare_plan
 from maul.plan.search import Goal, rehearse
 from maul.plan.shapes import engine_keys
+from maul.plan.steady import steady_pass
 
 FROM_PER_S: dict[AxisName, float] = {"requests": 50.0, "bytes": 10.0, "connections": 20.0}  # in operations
 FROM_SHARE = 0.25  # of `to`, where the rate above is too high a beginning
@@ -127,24 +128,7 @@ def trial_pass(phase: PhasePlan, number: int, rate_per_s: float, seconds: float)
     (template,), search = phase.passes, phase.search
     if search is None:
         raise ValueError(f"{phase.name} is no search")
-    engine = template.engine
-    slowest_s = engine.timeouts.request_ms / 1000 + DRAIN_MARGIN_S
-    operations = math.ceil(rate_per_s * seconds)
-    share = operations / template.expected.operations
-    return template.model_copy(
-        update={
-            "label": f"{phase.name} {number}",
-            "seconds": seconds,
-            "expected": _scaled(template.expected, share),
-            "engine": engine.model_copy(
-                update={
-                    "seed": derived_seed(engine.seed, str(number)),
-                    "arrivals": OpenArrivals(profile=(Constant(rate=rate_per_s, seconds=seconds),)),
-                    "limits": engine.limits.model_copy(update={"seconds": seconds + slowest_s}),
-                }
-            ),
-        }
-    )
+    return steady_pass(template, f"{phase.name} {number}", str(number), rate_per_s, seconds)
 
 
 # ---------------------------------------------------------------- the axes
@@ -350,7 +334,3 @@ def _concurrency(ground: Ground) -> int:
 
 def _first(campaign: Campaign, kind: type[Any]) -> Any:
     return next((phase for phase in campaign.phases if isinstance(phase, kind)), None)
-
-
-def _scaled(whole: Amount, share: float) -> Amount:
-    return Amount(**{name: math.ceil(value * share) for name, value in whole})

@@ -212,6 +212,18 @@ class CeilingPlan(Frozen):
     calibrated_ns: int
 
 
+class MitigationPlan(Frozen):
+    """What is done when traffic suddenly stops. Of records from before there was such a thing: watched."""
+
+    act: Literal["freeze", "watch"] = "watch"
+    sentinels: bool = False
+    probe_s: float = 20.0
+    hold_max_s: float = 1800.0
+    recovered_after_s: float = 60.0
+    resume: float = 0.0
+    resume_s: float = 30.0
+
+
 class PermitPlan(Frozen):
     """The permit that the plan is held to; its caps are in the ceilings already."""
 
@@ -258,6 +270,7 @@ class Plan(Frozen):
     """None where this machine is not calibrated."""
     fleet: FleetPlan | None = None
     """None: this process alone makes the load."""
+    mitigation: MitigationPlan = MitigationPlan()
     permit: PermitPlan | None = None
     """None: loopback and the lab need none."""
     notes: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from maul.plan.engine_plan import (
     UniformSizes,
 )
 from maul.plan.model import FaultPlan, ObjectivePlan, PassPlan, PhasePlan, Plan, SearchPlan, TenantPlan
+from maul.plan.resuming import told_of
 from maul.plan.telling_fleet import fleet_rows, link_rows
 
 Row = tuple[str, str]  # a name at the left, a sentence at the right
@@ -245,6 +246,7 @@ def _ceilings(plan: Plan) -> Iterator[Row]:
         f"the run stops above {100 * limits.error_ratio:g}% over {show_duration(limits.error_window_s)}",
     )
     yield "disk", f"the run stops with less than {show_size(limits.disk_free_bytes)} left for its record"
+    yield from told_of(plan)
 
 
 def _mix(engine: EnginePlan) -> str:

@@ -30,6 +30,7 @@ from maul.record import audit_chain
 from maul.record.audit import AUDIT, AuditLog
 from maul.record.audit_words import Words, audited
 from maul.record.files import disk_error, point_link, write_whole
+from maul.record.lines import LineFile
 from maul.record.masking import Mask
 from maul.record.stream import StreamFile, compact
 from maul.record.tables import (
@@ -79,6 +80,7 @@ class RunWriter:
         self._io_lock = threading.RLock()  # guards the files; held while the disk works; taken before the other
         self._marker = os.open(path / RECORDING, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._streams: dict[str, StreamFile] = {}
+        self._lines: dict[str, LineFile] = {}
         try:
             fcntl.flock(self._marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._open_files()
@@ -156,6 +158,24 @@ class RunWriter:
                 self._tell()
                 return False
         return True
+
+    def add_line(self, name: str, text: str) -> bool:
+        """Add a line to a text that grows while the run goes; it is there even after a kill.
+
+        False when it is full (`lines.BYTES_MAX`), the run is closed, or the disk refused: `flush` raises that.
+        """
+        if not _FILE_NAME.fullmatch(name) or name in _TABLE_FILES:
+            raise InternalError(f"{name!r} is not a name for a text of a run")
+        with self._io_lock:
+            if self._failed or self._closed:
+                return False
+            try:
+                if name not in self._lines:
+                    self._lines[name] = LineFile(self.path / name)
+                return self._lines[name].add(" ".join(self._mask.text(text).split("\n")))
+            except OSError as error:
+                self._fail(error, self.path / name)
+                return False
 
     # ------------------------------------------------------------------ rows
 
@@ -357,6 +377,8 @@ class RunWriter:
     def _close_files(self) -> None:
         for stream in self._streams.values():
             stream.close()
+        for lines in self._lines.values():
+            lines.close()
         if self._log is not None:
             self._log.close()
         if self._marker >= 0:
