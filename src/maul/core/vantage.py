@@ -40,7 +40,7 @@ class TcpFacts:
 
     rtt_ms: float | None = None
     mss: int | None = None
-    send_wscale: int | None = None  # the peer's window scale, as its SYN-ACK offered it
+    send_wscale: int | None = None  # the peer's window scale, as its SYN-ACK offered it; 0: it offered none
     sack: bool | None = None
     timestamps: bool | None = None
     window_zero: bool | None = None  # the SYN-ACK's window was 0: a proxy that speaks for the server
@@ -106,6 +106,10 @@ class Lookout(Protocol):
 
     def ask(self, question: Question) -> bool:
         """Begin this attempt; its end comes by `take`. False: not one of ours, or one is still going on."""
+        ...
+
+    def quiet(self, wanted: bool) -> None:
+        """While wanted: open no connection of its own accord. What stands stays, and what it is asked it does."""
         ...
 
     def close(self) -> None:

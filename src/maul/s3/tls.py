@@ -22,17 +22,17 @@ _NO_TLS = {
 }
 
 
-def context_for(ca: Path | None) -> ssl.SSLContext:
-    """A context that verifies chain, name and dates: against a CA file, or the system's. TLS 1.2 or newer.
+def context_for(ca: Path | None, pem: str | None = None) -> ssl.SSLContext:
+    """A context that verifies chain, name and dates: against a CA file, its text, or the system's. TLS 1.2 or newer.
 
-    Raises CampaignError when the CA file is not usable.
+    Raises CampaignError when the CA is not usable.
     """
     try:
-        context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+        context = ssl.create_default_context(cafile=None if ca is None or pem else str(ca), cadata=pem)
     except (OSError, ssl.SSLError) as error:
         why = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise CampaignError(
-            f"the CA file cannot be used: {why}", str(ca), "Name the PEM file of the target's CA in the site."
+            f"the CA file cannot be used: {why}", str(ca or ""), "Name the PEM file of the target's CA in the site."
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -1,0 +1,165 @@
+"""Knocking at an endpoint: one attempt as an `Attempt`, and a `Lookout` of this process that knocks again and again."""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from maul.core.clock import Clock, SystemClock
+from maul.core.vantage import Attempt, Notice, Question, Reach, TcpFacts, Vantage
+from maul.s3.doorstep import GENTLE, PACE_S, Limits, due_s
+from maul.s3.doorstep import knock as knock_once
+from maul.s3.endpoint import Endpoint, Url
+from maul.s3.tcp_line import Gate, Stopped
+from maul.s3.tls import context_for
+
+KEPT_MAX = 4096
+"""Attempts that nobody took; the oldest go first."""
+JOIN_S = 5.0
+
+
+def gate(endpoint: Endpoint, address: str, *, ca_pem: str | None = None, source: str = "") -> Gate:
+    """The gate of an endpoint at an address that the guard has checked. `ca_pem`: instead of the endpoint's file.
+
+    Raises CampaignError for a bad URL or CA.
+    """
+    url = Url.parse(endpoint.url)
+    shown = f"[{url.host}]" if ":" in url.host else url.host
+    context = context_for(endpoint.ca, ca_pem) if url.scheme == "https" else None
+    name = endpoint.server_name or url.host
+    return Gate(address, url.port, f"{shown}:{url.port}", context, name, source)
+
+
+def attempt_of(told: Mapping[str, Any], question: Question, at_ns: int) -> Attempt:
+    """An attempt as `doorstep` tells it. ValueError, KeyError or TypeError when it is none."""
+    return Attempt(
+        at_ns=at_ns,
+        question=question,
+        reach=Reach(told["reach"]),
+        status=int(told["status"]),
+        connect_ms=told.get("connect_ms"),
+        tls_ms=told.get("tls_ms"),
+        answer_ms=told.get("answer_ms"),
+        tcp=TcpFacts(**told["tcp"]),
+        says=str(told["says"]),
+    )
+
+
+def knock(where: Gate, question: Question, clock: Clock, limits: Limits = GENTLE) -> Attempt:
+    """One attempt, never repeated, within its limits; never raises for what the network does."""
+    at_ns = clock.now_ns()
+    return attempt_of(knock_once(where, question.port, question.large, limits), question, at_ns)
+
+
+class Wake:
+    """A descriptor that becomes readable once `set`: ends every wait of a `Line` at once."""
+
+    def __init__(self) -> None:
+        """Not set."""
+        self.fd, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def set(self) -> None:
+        """Wake whoever waits, now and from now on."""
+        os.write(self._writer, b"w")
+
+    def close(self) -> None:
+        """When nobody waits any more."""
+        os.close(self.fd)
+        os.close(self._writer)
+
+
+class Rounds:
+    """Knocks every `every_s` seconds, and when it is asked; one at a time, never more than one per second.
+
+    Satisfies `Lookout`. `every_s` 0: only when asked. `gates`: by the endpoint's name; nothing else is connected to.
+    `takes`: the vantages whose questions it answers, when `who` is its own.
+    """
+
+    def __init__(
+        self,
+        routine: Question,
+        gates: Mapping[str, Gate],
+        every_s: float = 1.0,
+        takes: frozenset[Vantage] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Begins at once."""
+        self._routine, self._gates, self._every_s = routine, dict(gates), every_s
+        self._takes = takes or frozenset({routine.vantage})
+        self._clock = clock or SystemClock()
+        self._came: deque[Attempt] = deque(maxlen=KEPT_MAX)
+        self._asked: Question | None = None
+        self._quiet = self._over = False
+        self._changed = threading.Condition()
+        self._wake = Wake()
+        self._thread = threading.Thread(target=self._go, name=f"knock-{routine.who}", daemon=True)
+        self._thread.start()
+
+    def take(self) -> Sequence[Attempt | Notice]:
+        """See `Lookout`."""
+        return drained(self._came)
+
+    def ask(self, question: Question) -> bool:
+        """See `Lookout`."""
+        ours = question.vantage in self._takes and question.who == self._routine.who
+        with self._changed:
+            if not ours or question.endpoint not in self._gates or self._asked or self._over:
+                return False
+            self._asked = question
+            self._changed.notify()
+        return True
+
+    def quiet(self, wanted: bool) -> None:
+        """See `Lookout`."""
+        with self._changed:
+            self._quiet = wanted
+            self._changed.notify()
+
+    def close(self) -> None:
+        """See `Lookout`. Harmless a second time."""
+        with self._changed:
+            if self._over:
+                return
+            self._over = True
+            self._changed.notify()
+        self._wake.set()
+        self._thread.join(JOIN_S)
+        if not self._thread.is_alive():
+            self._wake.close()
+
+    def _go(self) -> None:
+        began = time.monotonic() - max(self._every_s, PACE_S)
+        while (question := self._next(began)) is not None:
+            began, at_ns = time.monotonic(), self._clock.now_ns()
+            where = self._gates[question.endpoint]
+            try:
+                told = knock_once(where, question.port, question.large, stop=self._wake.fd)
+            except Stopped:
+                return
+            self._came.append(attempt_of(told, question, at_ns))
+            with self._changed:
+                if self._asked is question:
+                    self._asked = None
+
+    def _next(self, began: float) -> Question | None:
+        """Wait for the next question's moment; None: it is over."""
+        with self._changed:
+            while not self._over:
+                asked = self._asked is not None
+                wait_s = due_s(time.monotonic(), began, self._every_s, quiet=self._quiet, asked=asked)
+                if wait_s <= 0:
+                    return self._asked or self._routine
+                self._changed.wait(None if wait_s == float("inf") else wait_s)
+        return None
+
+
+def drained(kept: deque[Attempt]) -> list[Attempt]:
+    """All that was kept, which is kept no more. Others may add meanwhile."""
+    found = []
+    while True:
+        try:
+            found.append(kept.popleft())
+        except IndexError:
+            return found
