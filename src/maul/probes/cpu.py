@@ -1,6 +1,6 @@
 """CPU time per core, from /proc/stat (proc_stat(5))."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maul.core.sample import Sample
@@ -33,7 +33,7 @@ class CpuProbe:
 
     def read(self, now_ns: int) -> list[Sample]:
         """Shares of the time since the last reading. Raises ProbeError if /proc/stat tells of no CPU."""
-        ticks = _parse(self._path.read_text(encoding="ascii"))
+        ticks = core_ticks(self._path.read_text(encoding="ascii"))
         if not ticks:
             raise ProbeError("no line of a CPU in it", str(self._path))
         fresh = now_ns - self._last_ns <= GAP_MAX_NS
@@ -50,21 +50,27 @@ class CpuProbe:
         return samples
 
     def _shares(self, core: str, last: list[int], now: list[int], now_ns: int) -> list[Sample]:
-        # idle and iowait may run backwards by a tick (proc_stat(5)): clamp each field
-        spent = [max(0, b - a) for a, b in zip(last, now, strict=True)]
-        total = sum(spent)
-        if total == 0:
-            return []
-        shares = {
-            "busy_ratio": total - spent[_IDLE] - spent[_IOWAIT],
-            "iowait_ratio": spent[_IOWAIT],
-            "softirq_ratio": spent[_SOFTIRQ],
-            "steal_ratio": spent[_STEAL],
-        }
-        return [Sample(now_ns, self.name, m, core, n / total, self._host) for m, n in shares.items()]
+        shares = shares_of(last, now)
+        return [Sample(now_ns, self.name, metric, core, share, self._host) for metric, share in shares.items()]
 
 
-def _parse(text: str) -> dict[str, list[int]]:
+def shares_of(last: Sequence[int], now: Sequence[int]) -> dict[str, float]:
+    """What a core did between two readings of its ticks: the metrics of `CpuProbe`. Empty when no tick went by."""
+    # idle and iowait may run backwards by a tick (proc_stat(5)): clamp each field
+    spent = [max(0, b - a) for a, b in zip(last, now, strict=True)]
+    total = sum(spent)
+    if total == 0:
+        return {}
+    return {
+        "busy_ratio": (total - spent[_IDLE] - spent[_IOWAIT]) / total,
+        "iowait_ratio": spent[_IOWAIT] / total,
+        "softirq_ratio": spent[_SOFTIRQ] / total,
+        "steal_ratio": spent[_STEAL] / total,
+    }
+
+
+def core_ticks(text: str) -> dict[str, list[int]]:
+    """Ticks of each core (`core0` …) and of `all`, from the text of /proc/stat. ProbeError when it is another text."""
     ticks: dict[str, list[int]] = {}
     for line in text.splitlines():
         if not line.startswith("cpu"):

@@ -10,12 +10,14 @@ from maul.probes.exposition import parse
 _GAUGES = {"current_sessions": "sessions", "current_queue": "queue"}
 _COUNTERS = ("http_requests_total", "sessions_total")
 _ERRORS = "http_responses_total"
+_INTERCEPTED = "intercepted_requests_total"
 _STATUS = "status"
+_IDLE = "haproxy_process_idle_time_percent"
 _SUMS = {"frontend": "FRONTEND", "backend": "BACKEND"}
 _FAMILIES = {
     f"haproxy_{level}_{family}": (level, family)
     for level in ("server", *_SUMS)
-    for family in (*_GAUGES, *_COUNTERS, _ERRORS, _STATUS)
+    for family in (*_GAUGES, *_COUNTERS, _ERRORS, _INTERCEPTED, _STATUS)
 }
 _CSV_HEAD = "# pxname,"
 
@@ -28,6 +30,18 @@ class Row:
     gauges: dict[str, float] = field(default_factory=dict)
     requests_total: float | None = None
     http_5xx_total: float | None = None
+    sessions_total: float | None = None
+    intercepted_total: float | None = None  # requests that HAProxy answers by itself: its own pages
+
+    @property
+    def is_management(self) -> bool:
+        """A frontend of nothing but HAProxy's own pages: who reads them is no customer."""
+        return bool(self.requests_total) and self.intercepted_total == self.requests_total
+
+
+def idle_ratio(text: str) -> float | None:
+    """How much of the last second HAProxy's process had nothing to do, from 0 to 1; None: a page that does not tell."""
+    return next((series.value / 100 for series in parse(text, (_IDLE,))), None)
 
 
 def rows(text: str) -> dict[str, Row]:
@@ -49,11 +63,17 @@ def _of_exposition(text: str) -> dict[str, Row]:
             row.gauges[_GAUGES[family]] = series.value
         elif family == _ERRORS and labels.get("code") == "5xx":
             row.http_5xx_total = series.value
+        elif family == _INTERCEPTED:
+            row.intercepted_total = series.value
         elif family == _STATUS and labels.get("state") == "UP":
             row.up = series.value == 1
-        elif family == "http_requests_total" or (family == "sessions_total" and row.requests_total is None):
-            # a server in HTTP mode opens a session per request, and counts no requests
+        elif family == "http_requests_total":
             row.requests_total = series.value
+        elif family == "sessions_total":
+            row.sessions_total = series.value
+    for row in found.values():
+        if row.requests_total is None:  # a server in HTTP mode opens a session per request, and counts no requests
+            row.requests_total = row.sessions_total
     return found
 
 
@@ -76,5 +96,7 @@ def _of_line(line: dict[str, str]) -> tuple[str, Row]:
         gauges={name: value for name, value in gauges.items() if value is not None},
         requests_total=number(["req_tot", "stot"]),
         http_5xx_total=number(["hrsp_5xx"]),
+        sessions_total=number(["stot"]),
+        intercepted_total=number(["intercepted"]) if "intercepted" in line else None,  # since HAProxy 1.8
     )
     return f"{line['pxname']}/{line['svname']}", row

@@ -58,7 +58,8 @@ class BalancerSecond:
     accept_overflows: float | None = None  # ListenOverflows
     tracked_ratio: float | None = None  # connection tracking: entries / limit
     tracked_drops: float | None = None  # packets that found no entry free
-    answers: bool | None = None  # its management page or counters could be read at all
+    answers: bool | None = None  # its management page or its machine's counters could be read at all
+    process_answers: bool | None = None  # its process answered on its management page: a hung one does not
 
 
 @dataclass(frozen=True, slots=True)
