@@ -146,7 +146,7 @@ def test_two_labs_side_by_side_and_one_hurt_goes_without_a_trace(lab, lab_base, 
         assert second.layout.placement != lab.layout.placement
         assert all(status.healthy for status in (*lab.status(), *second.status()))
         assert second.layout.sockets.parent.exists() and second.layout.sockets.parent.parent != directory
-        assert balancer_servers(second.layout) == {"gateway-r1-1": "UP", "gateway-r2-1": "UP"}
+        assert balancer_servers(second.layout, second.layout.balancer) == {"gateway-r1-1": "UP", "gateway-r2-1": "UP"}
         client(second, second.url).create_bucket(Bucket="only-in-second")
         names = [found["Name"] for found in client(lab, lab.url).list_buckets()["Buckets"]]
         assert "only-in-second" not in names

@@ -178,7 +178,7 @@ def test_volume_servers_known_to_the_cluster(talker, service):
 def test_the_balancer_tells_over_its_socket(layout, other, healthy, says):
     talker = Talker(0, SHOW_STAT.format(other=other).encode())
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(layout.admin_socket))
+        listener.bind(str(layout.admin_socket(layout.balancer)))
         listener.listen()
         threading.Thread(target=serve, args=(listener, talker), daemon=True).start()
         status = check(layout, living(layout, layout.balancer), layout.balancer)

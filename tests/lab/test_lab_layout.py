@@ -108,7 +108,7 @@ def test_the_site_is_one_that_the_site_package_takes(directory, slot):
         assert (told.health, told.metrics) == (service.health_url, service.metrics_url)
         assert place.host(told.host).address == service.address
         assert place.host(told.host).rack == service.rack
-    assert place.service("balancer").admin == str(layout.admin_socket)
+    assert place.service("balancer").admin == str(layout.admin_socket(layout.balancer))
     assert place.consistency.profile == "eventual" and place.consistency.notes
 
 
@@ -131,7 +131,7 @@ def test_no_socket_path_is_longer_than_the_kernel_takes(length):
         for word in argv:
             if word.startswith("-localSocket="):
                 assert len(word.removeprefix("-localSocket=")) <= SOCKET_PATH_MAX
-    assert len(str(layout.admin_socket)) <= SOCKET_PATH_MAX
+    assert len(str(layout.admin_socket(layout.balancer))) <= SOCKET_PATH_MAX
 
 
 def test_two_long_directories_do_not_share_their_short_place():
@@ -179,7 +179,7 @@ def test_haproxy_itself_accepts_the_configuration(tmp_path, directory):
     (home / "run").mkdir()
     layout = LabLayout("x", Loopback(SLOT_MIN), home, socket_directory(home), find_programs())
     (home / "conf" / "lab.pem").write_bytes(make_certificates("127.0.0.1").server)
-    (home / "conf" / "haproxy.cfg").write_text(files.haproxy_config(layout, 200))
+    (home / "conf" / "balancer.cfg").write_text(files.haproxy_config(layout, layout.balancer, 200))
     argv = layout.argv(layout.balancer)
     done = LocalHost().run((argv[0], "-c", *argv[2:]), 20.0)
     assert done.code == 0, done.stderr
@@ -208,7 +208,7 @@ class TestCertificates:
 
     def test_the_authority_can_issue_an_expired_one_later(self):
         made = make_certificates("127.64.0.1")
-        expired = self.leaf(issue(made.ca, made.ca_key, "127.64.0.1", datetime.now(UTC) - timedelta(hours=1)))
+        expired = self.leaf(issue(made.ca, made.ca_key, ("127.64.0.1",), datetime.now(UTC) - timedelta(hours=1)))
         expired.verify_directly_issued_by(self.leaf(made.ca))
         assert expired.not_valid_before_utc < expired.not_valid_after_utc < datetime.now(UTC)
 

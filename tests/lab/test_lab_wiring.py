@@ -14,13 +14,14 @@ from maul.guard.own_lab import LAB_NETWORKS
 from maul.hosts.fake import FakeHost
 from maul.hosts.host import Completed
 from maul.lab import files
+from maul.lab.border import FABRIC
 from maul.lab.customers import judge, orders
 from maul.lab.layout import LabLayout, Programs
 from maul.lab.net_build import queue
 from maul.lab.net_preflight import explain
 from maul.lab.placement import Wired
 from maul.lab.state import load, save
-from maul.lab.wiring import NETWORK, Wiring, wiring_of
+from maul.lab.wiring import Wiring, wiring_of
 from maul.site.model_network import node_of
 
 WIRING = Wiring()
@@ -32,7 +33,7 @@ def test_names_and_addresses_are_unique_and_in_one_network_that_the_guard_knows(
     assert len(set(WIRING.nodes)) == len(WIRING.nodes)
     addresses = [address for host in WIRING.hosts for address in (host.address, *host.more)]
     assert len(set(addresses)) == len(addresses)
-    network = ipaddress.ip_network(NETWORK)
+    network = ipaddress.ip_network(FABRIC)
     assert network in LAB_NETWORKS
     assert all(ipaddress.ip_address(address) in network for address in addresses)
     assert all(len(device) <= 15 for cable in WIRING.cables for _, device in (cable.near, cable.far)), "kernel limit"

@@ -44,11 +44,15 @@ def up(
         str | None,
         typer.Option(help=f"What each customer host sends, {_DEFAULT} {show_bitrate(CUSTOMERS_BPS)}."),
     ] = None,
+    border: Annotated[
+        bool,
+        typer.Option("--border", help="With --net: balancers behind a router, public addresses, and a host outside."),
+    ] = False,
 ) -> None:
     """Start the lab and wait until it takes writes."""
-    if not net and (uplink is not None or customers is not None):
-        raise CampaignError("--uplink and --customers belong to a lab with a network", cure="add --net")
-    wiring = wiring_of(uplink, customers) if net else None
+    if not net and (uplink is not None or customers is not None or border):
+        raise CampaignError("--uplink, --customers and --border belong to a lab with a network", cure="add --net")
+    wiring = wiring_of(uplink, customers, border) if net else None
     lab = cluster.up(name, directory, on_step=screen.step, wiring=wiring)
     end = f"maul lab down{_suffix(name, directory)}"
     screen.say(f"lab {name} is up: {lab.url}\n  site: {lab.site_path}\n  end it with: {end}")

@@ -18,10 +18,10 @@ _GATEWAY = 0x2
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One destination, as `10.77.0.0/16`, and whether packets to it go through a router."""
+    """One destination, as `10.77.0.0/16`, and the router that packets to it go through; None: straight."""
 
     to: str
-    through_router: bool = False
+    via: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,14 @@ def routes_v4(text: str) -> tuple[Route, ...]:
     """Of /proc/net/route.
 
     >>> routes_v4("Iface Destination Gateway Flags RefCnt Use Metric Mask\\neth0 00004D0A 00000000 0001 0 0 0 0000FFFF")
-    (Route(to='10.77.0.0/16', through_router=False),)
+    (Route(to='10.77.0.0/16', via=None),)
     """
     found = []
     for line in text.splitlines()[1:]:
-        device, destination, _, flags, _, _, _, mask, *_ = line.split()
+        device, destination, router, flags, _, _, _, mask, *_ = line.split()
         if device != "lo":
             network = ipaddress.ip_network(f"{_dotted(destination)}/{_dotted(mask)}", strict=False)
-            found.append(Route(str(network), bool(int(flags, 16) & _GATEWAY)))
+            found.append(Route(str(network), _dotted(router) if int(flags, 16) & _GATEWAY else None))
     return tuple(found)
 
 
@@ -76,10 +76,11 @@ def routes_v6(text: str) -> tuple[Route, ...]:
     """Of /proc/net/ipv6_route; link-local and multicast, which lead nowhere but to the next port, are left out."""
     found = []
     for line in text.splitlines():
-        destination, length, _, _, _, _, _, _, flags, device = line.split()
+        destination, length, _, _, router, _, _, _, flags, device = line.split()
         network = ipaddress.ip_network((bytes.fromhex(destination), int(length, 16)), strict=False)
         if device != "lo" and not network.is_link_local and not (network.prefixlen and network.is_multicast):
-            found.append(Route(str(network), bool(int(flags, 16) & _GATEWAY)))
+            through = str(ipaddress.IPv6Address(bytes.fromhex(router))) if int(flags, 16) & _GATEWAY else None
+            found.append(Route(str(network), through))
     return tuple(found)
 
 

@@ -54,7 +54,7 @@ def write_files(layout: LabLayout, host: Host) -> None:
         (layout.home(service) / "tmp").mkdir(parents=True, mode=0o700)
         if data := layout.data(service):
             data.mkdir(mode=0o700)
-    certificates = make_certificates(layout.balancer.address)
+    certificates = make_certificates(*files.balancer_addresses(layout))
     admin, reader = _keys(), _keys()
     for name, content in {
         "ca.pem": certificates.ca,
@@ -63,7 +63,11 @@ def write_files(layout: LabLayout, host: Host) -> None:
         "s3.json": files.s3_config(admin, reader).encode(),
         "credentials.json": files.credentials_file(admin).encode(),
         "credentials-reader.json": files.credentials_file(reader).encode(),
-        "haproxy.cfg": files.haproxy_config(layout, connections_max()).encode(),
+        "throttle.map": files.THROTTLE_MAP.encode(),
+        **{
+            layout.balancer_config(balancer).name: files.haproxy_config(layout, balancer, connections_max()).encode()
+            for balancer in layout.balancers
+        },
     }.items():
         host.write_bytes(layout.conf / name, content, mode=0o600)
     for master in layout.role("master"):
@@ -84,11 +88,12 @@ def check_room(directory: Path) -> None:
 
 def check_config(layout: LabLayout, host: Host) -> None:
     """HAProxy reads its configuration: an error names the line, and a missing library shows up here."""
-    argv = layout.argv(layout.balancer)
-    checked = host.run((argv[0], "-c", *argv[2:]), timeout_s=10.0)
-    if checked.code != 0:
-        says = (checked.stderr or checked.stdout).decode(errors="replace").strip()
-        raise MachineError(f"HAProxy does not accept its configuration: {says[-800:]}", str(layout.conf))
+    for balancer in layout.balancers:
+        argv = layout.argv(balancer)
+        checked = host.run((argv[0], "-c", *argv[2:]), timeout_s=10.0)
+        if checked.code != 0:
+            says = (checked.stderr or checked.stdout).decode(errors="replace").strip()
+            raise MachineError(f"HAProxy does not accept its configuration: {says[-800:]}", str(layout.conf))
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,10 @@ class Bringup:
             self.on_step(f"starting {filer.name}")
             self._start_until_it_stays(filer)
         self.on_step("starting gateways and balancer")
-        self._spawn((*layout.role("gateway"), layout.balancer))
+        self._spawn((*layout.role("gateway"), *layout.balancers))
         self._wait("the gateways to answer", layout.role("gateway"), self._all_answer(layout.role("gateway")))
         self._wait("the volume servers to register", (*masters, *volumes), self._all_registered)
-        self._wait("the balancer to see the gateways", (layout.balancer,), self._all_balanced)
+        self._wait("the balancer to see the gateways", layout.balancers, self._all_balanced)
 
     def _spawn(self, services: tuple[Service, ...]) -> None:
         for service in services:
@@ -180,9 +185,11 @@ class Bringup:
         return named is not None and wanted <= registered_volumes(self.layout.service(named), self.ground.dial)
 
     def _all_balanced(self) -> bool:
-        servers = balancer_servers(self.layout)
         wanted = {gateway.name for gateway in self.layout.role("gateway")}
-        return {name for name, status in servers.items() if status == "UP"} >= wanted
+        return all(
+            {name for name, status in balancer_servers(self.layout, balancer).items() if status == "UP"} >= wanted
+            for balancer in self.layout.balancers
+        )
 
 
 class DiedError(MachineError):

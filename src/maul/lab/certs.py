@@ -1,5 +1,6 @@
 """The lab's own certificate authority and the balancer's certificate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,18 +16,20 @@ class Certificates:
     server: bytes
 
 
-def make_certificates(address: str, now: datetime | None = None) -> Certificates:
-    """A new authority and a certificate for an IP address, good for a year."""
+def make_certificates(*addresses: str, now: datetime | None = None) -> Certificates:
+    """A new authority and a certificate for IP addresses, good for a year."""
     authority = trustme.CA(organization_name="maul lab")
     now = now or datetime.now(UTC)
     return Certificates(
         ca=authority.cert_pem.bytes(),
         ca_key=authority.private_key_pem.bytes(),
-        server=issue(authority.cert_pem.bytes(), authority.private_key_pem.bytes(), address, now + timedelta(days=365)),
+        server=issue(
+            authority.cert_pem.bytes(), authority.private_key_pem.bytes(), addresses, now + timedelta(days=365)
+        ),
     )
 
 
-def issue(ca: bytes, ca_key: bytes, address: str, not_after: datetime) -> bytes:
+def issue(ca: bytes, ca_key: bytes, addresses: Sequence[str], not_after: datetime) -> bytes:
     """Another certificate of the same authority: key and chain.
 
     With `not_after` in the past it is an expired one.
@@ -34,5 +37,5 @@ def issue(ca: bytes, ca_key: bytes, address: str, not_after: datetime) -> bytes:
     authority = trustme.CA.from_pem(ca, ca_key)
     # A certificate that ended before it began would fail for the wrong reason.
     not_before = min(datetime.now(UTC), not_after) - timedelta(days=1)
-    leaf = authority.issue_cert(address, organization_name="maul lab", not_before=not_before, not_after=not_after)
+    leaf = authority.issue_cert(*addresses, organization_name="maul lab", not_before=not_before, not_after=not_after)
     return leaf.private_key_and_cert_chain_pem.bytes()

@@ -212,7 +212,7 @@ def _bring_up_in(
 ) -> tuple[Lab, Entry]:
     check_room(layout.directory)
     if layout.wiring:
-        namespace_door(host)  # before anything is written
+        namespace_door(host, layout.wiring.border)  # before anything is written
     entry = deadman.journal.record("lab", layout.name, _undo(layout.directory, keep_logs))
     try:
         state.save(host, layout, is_up=False)  # first: without it, nothing in the directory counts as ours

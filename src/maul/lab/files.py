@@ -2,8 +2,9 @@
 
 import json
 
-from maul.lab.layout import COPIES, LabLayout, Service
-from maul.lab.net_site import host_lines, network_lines
+from maul.lab import border
+from maul.lab.layout import BALANCER_PORT, COPIES, LabLayout, Service
+from maul.lab.net_site import host_lines, network_lines, vantage_lines
 from maul.lab.placement import racks
 
 # SeaweedFS makes this many volumes at once for a new bucket; each is a file per copy that starts empty. Eight
@@ -16,12 +17,14 @@ copy_3 = 3
 copy_other = 1
 """
 
+THROTTLE_MAP = "most 0\n"
 _NOTES = (
     "Each filer has its own copy of the names and follows the other: for a moment, a LIST through one gateway "
     "may lack what was just acknowledged through the other.",
     "After a filer comes back, acknowledged objects may answer 404 for two or three seconds.",
-    "There is one balancer: while it is down, only the gateways' own addresses answer.",
 )
+_ONE_BALANCER = "There is one balancer: while it is down, only the gateways' own addresses answer."
+_TWO_BALANCERS = "There is a second balancer, but nobody moves the address to it by itself."
 
 _SITE_HEAD = """\
 # The lab as a campaign sees it. Written by `maul lab up`; `maul lab down` removes it.
@@ -39,6 +42,19 @@ consistency:
   restart_gap_ms: 5000
   notes: {notes}
 """
+
+
+_LOOKED_AT = (
+    ("control", "control", border.CONTROL),
+    ("neighbour", "control", border.NEIGHBOUR),
+    ("private", "private", border.PRIVATE[border.ACTIVE]),
+)
+"""Further endpoints of a lab with a border: name, kind, address."""
+_BACKLOG = 128
+_SLOW_DOWN = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+)
 
 
 def s3_config(admin: tuple[str, str], reader: tuple[str, str]) -> str:
@@ -61,15 +77,21 @@ def credentials_file(keys: tuple[str, str]) -> str:
     return json.dumps({"access_key": keys[0], "secret_key": keys[1]}) + "\n"
 
 
-def haproxy_config(layout: LabLayout, connections_max: int) -> str:
+def balancer_addresses(layout: LabLayout) -> tuple[str, ...]:
+    """Every address that a balancer answers on: all are in the certificate."""
+    if layout.wiring is None or not layout.wiring.border:
+        return (layout.balancer.address,)
+    return (border.VIP, border.NEIGHBOUR, border.CONTROL, *(balancer.address for balancer in layout.balancers))
+
+
+def haproxy_config(layout: LabLayout, balancer: Service, connections_max: int) -> str:
     """HTTPS for customers, health checks, an admin socket, Prometheus metrics."""
     servers = "\n".join(f"    server {gateway.name} {gateway.endpoint}" for gateway in layout.role("gateway"))
-    balancer = layout.balancer
     return f"""\
 global
     maxconn {connections_max}
     noreuseport
-    stats socket {_quoted(str(layout.admin_socket))} mode 600 level admin
+    stats socket {_quoted(str(layout.admin_socket(balancer)))} mode 600 level admin
     stats timeout 10s
     ssl-default-bind-options ssl-min-ver TLSv1.2
 
@@ -85,10 +107,7 @@ defaults
     retries 2
     option redispatch 1
 
-frontend customers
-    bind {balancer.endpoint} ssl crt {_quoted(str(layout.conf / "lab.pem"))} alpn http/1.1,h2
-    default_backend gateways
-
+{_doors(layout, balancer)}
 backend gateways
     balance roundrobin
     option httpchk
@@ -105,6 +124,36 @@ frontend observers
 """
 
 
+def _doors(layout: LabLayout, balancer: Service) -> str:
+    """Where customers come in."""
+    tls = f"ssl crt {_quoted(str(layout.conf / 'lab.pem'))} alpn http/1.1,h2"
+    if layout.wiring is None or not layout.wiring.border:
+        return f"""\
+frontend customers
+    bind {balancer.endpoint} {tls}
+    default_backend gateways
+"""
+    addresses = (border.VIP, border.NEIGHBOUR, border.CONTROL, balancer.address)
+    doors = "\n".join(f"    bind {one}:{BALANCER_PORT} {tls} backlog {_BACKLOG}" for one in addresses)
+    plain = "\n".join(f"    bind {one}:{border.PLAIN_PORT}" for one in addresses)
+    # A share of what comes is declined, so that about `most` per second pass: a bucket would decline all or nothing.
+    return f"""\
+frontend customers
+{doors}
+    http-request set-var(txn.most) str(most),map_str_int({_quoted(str(layout.throttle_map))},0)
+    http-request set-var(txn.rate) fe_req_rate
+    acl throttled var(txn.most) -m int gt 0
+    acl too_many rand(1000),mul(txn.rate),div(1000),sub(txn.most) -m int ge 0
+    http-request return status 503 content-type application/xml hdr Retry-After 1 string {_quoted(_SLOW_DOWN)} \
+        if throttled too_many
+    default_backend gateways
+
+frontend plain
+{plain}
+    http-request redirect prefix {layout.url} code 308
+"""
+
+
 def _quoted(text: str) -> str:
     """A word that HAProxy takes as it is; `check_directory` keeps quotes out of it."""
     return f"'{text}'"
@@ -116,7 +165,7 @@ def site_yaml(layout: LabLayout) -> str:
     lines = [
         _SITE_HEAD.format(
             name=layout.name,
-            notes=_text(_NOTES),
+            notes=_text((*_NOTES, _ONE_BALANCER if len(layout.balancers) == 1 else _TWO_BALANCERS)),
             racks=", ".join(racks(layout.placement)),
             credentials=_text(str(layout.conf / "credentials.json")),
             copies=COPIES,
@@ -126,11 +175,15 @@ def site_yaml(layout: LabLayout) -> str:
     ]
     for gateway in gateways:
         lines += _endpoint(gateway.name, "gateway", f"http://{gateway.endpoint}", None, [gateway.name])
+    if layout.wiring and layout.wiring.border:
+        serves = [gateway.name for gateway in gateways]
+        for name, kind, address in _LOOKED_AT:
+            lines += _endpoint(name, kind, f"https://{address}:{BALANCER_PORT}", str(layout.ca_path), serves)
     lines += ["hosts:", *(host_lines(layout.wiring) if layout.wiring else _hosts(layout)), "services:"]
     for service in layout.services:
         lines += _service(layout, service)
     if layout.wiring:
-        lines += network_lines(layout.wiring)
+        lines += [*network_lines(layout.wiring), *vantage_lines(layout)]
     return "\n".join(lines) + "\n"
 
 
@@ -158,7 +211,7 @@ def _service(layout: LabLayout, service: Service) -> list[str]:
         f"    health: {_text(service.health_url)}",
         f"    metrics: {_text(service.metrics_url)}",
         *([f"    data: [{_text(str(data))}]"] if data else []),
-        *([f"    admin: {_text(str(layout.admin_socket))}"] if service.role == "balancer" else []),
+        *([f"    admin: {_text(str(layout.admin_socket(service)))}"] if service.role == "balancer" else []),
         f"    process: {{pidfile: {_text(str(layout.pidfile(service)))}}}",
     ]
 

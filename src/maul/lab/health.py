@@ -130,20 +130,20 @@ def parse_stats(text: str) -> dict[tuple[str, str], str]:
     return {(row["pxname"], row["svname"]): row["status"] for row in rows if row.get("status")}
 
 
-def balancer_servers(layout: LabLayout) -> dict[str, str]:
-    """The balancer's own opinion of each gateway: name → UP, DOWN, …"""
-    stats = parse_stats(ask_haproxy(layout, "show stat"))
+def balancer_servers(layout: LabLayout, balancer: Service) -> dict[str, str]:
+    """A balancer's own opinion of each gateway: name → UP, DOWN, …"""
+    stats = parse_stats(ask_haproxy(layout, balancer, "show stat"))
     names = {gateway.name for gateway in layout.role("gateway")}
     return {server: status for (proxy, server), status in stats.items() if proxy == "gateways" and server in names}
 
 
-def ask_haproxy(layout: LabLayout, command: str) -> str:
+def ask_haproxy(layout: LabLayout, balancer: Service, command: str) -> str:
     """One command to HAProxy's admin socket."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as admin:
         admin.settimeout(TIMEOUT_S)
         answer = bytearray()
         try:
-            admin.connect(str(layout.admin_socket))
+            admin.connect(str(layout.admin_socket(balancer)))
             admin.sendall(command.encode() + b"\n")
             while len(answer) < ANSWER_BYTES_MAX and (part := admin.recv(65536)):
                 answer += part
@@ -171,8 +171,8 @@ def _ask_plain(_: LabLayout, service: Service, dial: Dial) -> tuple[bool, str]:
     return True, "answers"
 
 
-def _ask_balancer(layout: LabLayout, _: Service, _dial: Dial) -> tuple[bool, str]:
-    servers = balancer_servers(layout)
+def _ask_balancer(layout: LabLayout, balancer: Service, _dial: Dial) -> tuple[bool, str]:
+    servers = balancer_servers(layout, balancer)
     up = sum(status.startswith("UP") for status in servers.values())
     return up > 0, f"{up} of {len(layout.role('gateway'))} gateways up"
 

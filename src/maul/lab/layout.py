@@ -17,12 +17,15 @@ from pathlib import Path
 
 from maul.hosts.holders import HOLDERS
 from maul.hosts.host import SpawnSpec
-from maul.lab.placement import Placement, Wired, address, customers_address, port_offset
+from maul.lab.border import ACTIVE, STANDBY
+from maul.lab.border import PRIVATE as PRIVATE_ADDRESSES
+from maul.lab.placement import Placement, Wired, address, balancer_address, customers_address, port_offset
 from maul.lab.wiring import Wiring
 
 # All are below 32768, where the kernel's ports for outgoing connections begin.
 HTTP_BASE, METRICS_BASE, GRPC_OFFSET = 20_000, 22_000, 10_000
 BALANCER_PORT, BALANCER_STATS_PORT = 8443, 8404
+BALANCER_SERVICE, STANDBY_SERVICE = "balancer", "standby"
 SOCKET_PATH_MAX = 80  # the kernel takes 107 bytes; HAProxy adds ".PID.tmp" while it starts
 DATA_CENTER = "dc1"
 REPLICATION = "010"
@@ -76,7 +79,9 @@ class Service:
     def host(self) -> str:
         """The name of the machine that this address stands for: `s12` is number 2 in rack 1."""
         _, _, rack, number = self.address.split(".")
-        return "lb" if self.role == "balancer" else f"s{rack}{number}"
+        if self.role == "balancer":
+            return STANDBY if self.name == STANDBY_SERVICE else ACTIVE
+        return f"s{rack}{number}"
 
     @property
     def endpoint(self) -> str:
@@ -131,13 +136,22 @@ class LabLayout:
                     metrics_port=METRICS_BASE + offset,
                 )
             )
-        return (*services, self.balancer)
+        return (*services, *self.balancers)
 
     @property
     def balancer(self) -> Service:
         """The one that customers talk to."""
-        front = customers_address(self.placement)
-        return Service("balancer", "balancer", "edge", front, BALANCER_PORT, BALANCER_STATS_PORT)
+        return self.balancers[0]
+
+    @property
+    def balancers(self) -> tuple[Service, ...]:
+        """That one, and behind a border another one in reserve."""
+        named = [(BALANCER_SERVICE, balancer_address(self.placement))]
+        if self.wiring is not None and self.wiring.border:
+            named.append((STANDBY_SERVICE, PRIVATE_ADDRESSES[STANDBY]))
+        return tuple(
+            Service(name, "balancer", "edge", front, BALANCER_PORT, BALANCER_STATS_PORT) for name, front in named
+        )
 
     def role(self, role: str) -> tuple[Service, ...]:
         """Every service of a role."""
@@ -150,7 +164,7 @@ class LabLayout:
     @property
     def url(self) -> str:
         """The customers' endpoint."""
-        return f"https://{self.balancer.endpoint}"
+        return f"https://{customers_address(self.placement)}:{BALANCER_PORT}"
 
     @property
     def wiring(self) -> Wiring | None:
@@ -192,10 +206,18 @@ class LabLayout:
         """The certificate authority that signed the balancer's certificate."""
         return self.conf / "ca.pem"
 
-    @property
-    def admin_socket(self) -> Path:
+    def admin_socket(self, balancer: Service) -> Path:
         """HAProxy's admin socket."""
-        return self.sockets / "haproxy.sock"
+        return self.sockets / f"{balancer.name}.sock"
+
+    def balancer_config(self, balancer: Service) -> Path:
+        """HAProxy's configuration."""
+        return self.conf / f"{balancer.name}.cfg"
+
+    @property
+    def throttle_map(self) -> Path:
+        """How many requests per second a balancer lets through: `most N`, 0 for all. Changed over its admin socket."""
+        return self.conf / "throttle.map"
 
     def data(self, service: Service) -> Path | None:
         """Where a service keeps its data; None for those that keep none."""
@@ -226,7 +248,7 @@ class LabLayout:
     def argv(self, service: Service) -> tuple[str, ...]:
         """The command line of a service. No secret is ever in it."""
         if service.role == "balancer":
-            return (self.programs.haproxy, "-db", "-f", str(self.conf / "haproxy.cfg"))
+            return (self.programs.haproxy, "-db", "-f", str(self.balancer_config(service)))
         common = (
             f"-ip.bind={service.address}",
             f"-port={service.port}",

@@ -4,7 +4,7 @@ Rootless where the kernel lets a user make a user namespace of his own: in there
 holder makes it, the others join.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,15 +14,14 @@ from maul.hosts.holders import note_holder
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.hosts.local import own_process_id
 from maul.hosts.namespace import NamespaceHost, net_namespace
+from maul.lab import border
 from maul.lab.layout import LabLayout
 from maul.lab.net_preflight import PATH, Door, namespace_door
-from maul.lab.wiring import NETWORK, Cable, Wiring
+from maul.lab.wiring import Cable, Wiring
 
 HOLD = ("sleep", "2147483647")
 POLL_S, HOLDERS_LIMIT_S, COMMAND_LIMIT_S = 0.01, 10.0, 10.0
 AT_ONCE = 4
-_BRIDGE = "br0"
-_PREFIX = NETWORK.partition("/")[2]
 
 # BBR hardly minds a loss, and would hide from us what a full link does to customers. A namespace may choose only what
 # the machine's owner allowed; reno is always among it.
@@ -31,6 +30,13 @@ echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
 echo cubic > /proc/sys/net/ipv4/tcp_congestion_control || echo reno > /proc/sys/net/ipv4/tcp_congestion_control
 """
 _APPLY = f'{{ {_TUNE} }} 2>/dev/null; PATH={PATH}; ip -batch "$1" && tc -batch "$2"'
+# Each line of the first file: a setting below /proc/sys, in which * stands for every device, and its value.
+_SET = """
+while read -r setting value; do
+    for path in /proc/sys/$setting; do [ ! -e "$path" ] || echo "$value" > "$path" || exit 1; done
+done < "$1"
+PATH=%s; ip -batch "$2" && { [ ! -s "$3" ] || nft -f "$3"; }
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class NetBuild:
 
     def build(self) -> dict[str, NamespaceHost]:
         """Every host and switch by name. MachineError tells what the kernel refused."""
-        door = namespace_door(self.machine)
+        door = namespace_door(self.machine, self.wiring.border)
         hosts = self._hold(door)
         self._each(
             self.wiring.nodes, lambda name: self._run(hosts[name], "links", _new_links(self.wiring, name, hosts))
@@ -99,13 +105,24 @@ class NetBuild:
 
     def _configure(self, host: NamespaceHost) -> None:
         self._run(host, "up", _configuration(self.wiring, host.name), _queues(self.wiring, host.name))
+        behind_border = {name for switch in self.wiring.switches if (name := switch.name) != border.BORDER}
+        if self.wiring.border and host.name not in behind_border:
+            texts = {
+                "sysctl": _lines(f"{setting} {value}" for setting, value in border.sysctls(host.name)),
+                "ip": _lines(border.ip_lines(host.name)),
+                "nft": border.nft_text(host.name),
+            }
+            self._apply(host, "border", _SET % PATH, texts)
 
     def _run(self, host: NamespaceHost, step: str, ip: list[str], tc: list[str] | None = None) -> None:
+        self._apply(host, step, _APPLY, {"ip": _lines(ip), "tc": _lines(tc or [])})
+
+    def _apply(self, host: NamespaceHost, step: str, script: str, texts: Mapping[str, str]) -> None:
         files = []
-        for program, lines in (("ip", ip), ("tc", tc or [])):
+        for program, text in texts.items():
             files.append(self.layout.holders / f"{host.name}-{step}.{program}")
-            self.machine.write_bytes(files[-1], "".join(f"{line}\n" for line in lines).encode())
-        done = host.run(("/bin/sh", "-c", _APPLY, "maul", *map(str, files)), COMMAND_LIMIT_S)
+            self.machine.write_bytes(files[-1], text.encode())
+        done = host.run(("/bin/sh", "-c", script, "maul", *map(str, files)), COMMAND_LIMIT_S)
         if done.code != 0:
             says = done.stderr.decode(errors="replace").strip()[-500:]
             raise MachineError(f"the kernel does not make the network of {host.name}: {says}", str(files[0]))
@@ -124,13 +141,17 @@ def _configuration(wiring: Wiring, name: str) -> list[str]:
     lines = ["link set lo up"]
     devices = [device for device, _ in _ports(wiring, name)]
     if name in {switch.name for switch in wiring.switches}:
-        lines.append(f"link add {_BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
-        lines += [f"link set {device} master {_BRIDGE}" for device in devices]
-        devices.append(_BRIDGE)
+        lines.append(f"link add {border.BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+        lines += [f"link set {device} master {border.BRIDGE}" for device in devices if device != border.OUTSIDE_PORT]
+        devices.append(border.BRIDGE)
     else:
         host = wiring.host(name)
-        lines += [f"addr add {address}/{_PREFIX} dev eth0" for address in (host.address, *host.more)]
+        lines += [f"addr add {address}/{host.prefix} dev eth0" for address in (host.address, *host.more)]
     return [*lines, *(f"link set {device} up" for device in devices)]
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _queues(wiring: Wiring, name: str) -> list[str]:

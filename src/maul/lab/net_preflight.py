@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,14 @@ _STEPS = (
     ("bridge", "CONFIG_BRIDGE", "ip link add br0 type bridge && ip link set v1 master br0"),
     ("tbf", "CONFIG_NET_SCH_TBF", "tc qdisc add dev v0 root tbf rate 10mbit burst 32kb latency 50ms"),
 )
-_PROBE = "\n".join(
-    [f"PATH={PATH}", *(f"{{ {command}; }} || {{ echo missing={name}; exit 9; }}" for name, _, command in _STEPS)]
+_BORDER_PROGRAMS = {"nft": "nftables"}
+_BORDER_STEPS = (
+    (
+        "nftables",
+        "CONFIG_NF_TABLES_INET, CONFIG_NFT_CT",
+        "nft 'add table inet t; add chain inet t c { type filter hook forward priority 0; }; "
+        "add rule inet t c ct state new counter'",
+    ),
 )
 
 
@@ -45,18 +51,21 @@ _ROOTLESS = Door(
 _AS_ROOT = Door(first=_ROOTLESS.more, more=_ROOTLESS.more)
 
 
-def namespace_door(host: Host) -> Door:
-    """How namespaces can be made on this machine. MachineError tells why they cannot, and what would help."""
-    missing = {name: package for name, package in _PROGRAMS.items() if shutil.which(name, path=PATH) is None}
+def namespace_door(host: Host, border: bool = False) -> Door:
+    """How namespaces can be made on this machine, also for a lab with a border. MachineError tells why they cannot, and
+    what would help."""
+    programs = _PROGRAMS | (_BORDER_PROGRAMS if border else {})
+    missing = {name: package for name, package in programs.items() if shutil.which(name, path=PATH) is None}
     if missing:
         raise MachineError(
             f"a lab with a network needs the programs {', '.join(missing)}",
             cure=f"install {', '.join(sorted(set(missing.values())))}; or use the lab on loopback: maul lab up",
         )
-    tried = _try(host, _ROOTLESS)
+    steps = _STEPS + (_BORDER_STEPS if border else ())
+    tried = _try(host, _ROOTLESS, steps)
     if tried.code == 0:
         return _ROOTLESS
-    if os.geteuid() == 0 and _try(host, _AS_ROOT).code == 0:
+    if os.geteuid() == 0 and _try(host, _AS_ROOT, steps).code == 0:
         return _AS_ROOT
     settings = {path: Path(path).read_text().strip() for path in _REFUSALS if Path(path).exists()}
     raise explain(tried, settings)
@@ -66,7 +75,7 @@ def explain(tried: Completed, settings: Mapping[str, str]) -> MachineError:
     """Why it failed. `settings`: kernel settings that may forbid it, by path. Pure."""
     loopback = "or use the lab on loopback: maul lab up"
     says = (tried.stdout + tried.stderr).decode(errors="replace").strip().replace("\n", "; ")[-300:]
-    for name, option, _ in _STEPS:
+    for name, option, _ in (*_STEPS, *_BORDER_STEPS):
         if f"missing={name}".encode() in tried.stdout:
             cure = f"use a kernel with {option}, or load its module; {loopback}"
             return MachineError(f"this kernel cannot make a lab with a network: it lacks {name} ({says})", cure=cure)
@@ -84,5 +93,6 @@ def explain(tried: Completed, settings: Mapping[str, str]) -> MachineError:
     )
 
 
-def _try(host: Host, door: Door) -> Completed:
-    return host.run((*door.first, "/bin/sh", "-c", _PROBE), _LIMIT_S)
+def _try(host: Host, door: Door, steps: Sequence[tuple[str, str, str]]) -> Completed:
+    tries = (f"{{ {command}; }} || {{ echo missing={name}; exit 9; }}" for name, _, command in steps)
+    return host.run((*door.first, "/bin/sh", "-c", "\n".join((f"PATH={PATH}", *tries))), _LIMIT_S)

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from maul.lab import border
+from maul.lab.layout import LabLayout
 from maul.lab.wiring import FAST_BPS, UPLINK_QUEUE_S, NetHost, Wiring, canary_name
 
 CUSTOMERS = "customers"
@@ -21,9 +23,37 @@ def host_lines(wiring: Wiring) -> list[str]:
 def network_lines(wiring: Wiring) -> list[str]:
     """The section `network:`."""
     sections = {"switches": _switches(wiring), "links": _links(wiring), "canaries": _canaries(wiring)}
-    balancers = [host.name for host in wiring.hosts_of("balancer")]
-    sections["vips"] = [{"name": "vip", "address": wiring.vip, "endpoint": "vip", "hosts": balancers}]
+    addresses = {"vip": wiring.vip}
+    if wiring.border:
+        addresses |= {"control": border.CONTROL, "neighbour": border.NEIGHBOUR}
+    sections["vips"] = [
+        {"name": name, "address": address, "endpoint": name, "hosts": [border.ACTIVE]}
+        for name, address in addresses.items()
+    ]
     lines = ["network:", f"  counters: {_flow({'kind': 'lab'})}"]
+    for section, items in sections.items():
+        lines += [f"  {section}:", *(f"    - {_flow(item)}" for item in items)]
+    return lines
+
+
+def vantage_lines(layout: LabLayout) -> list[str]:
+    """The section `vantage:` of a lab with a border; none of another."""
+    if layout.wiring is None or not layout.wiring.border:
+        return []
+    inside = layout.wiring.hosts_of("storage")[0].name
+    sections: dict[str, list[dict[str, Any]]] = {
+        "lookouts": [
+            {"name": "ext", "role": "external", "endpoint": "vip", "from": border.OUTSIDE},
+            {"name": "control", "role": "control", "endpoint": "control"},
+            {"name": "inside", "role": "inside", "endpoint": "private", "from": inside},
+        ],
+        "balancers": [
+            {"service": balancer.name, "host": True, "table": f"inet {border.WATCH_TABLE}"}
+            for balancer in layout.balancers
+        ],
+        "feeds": [{"name": "protection", "kind": "webhook", "listen": border.FEED}],
+    }
+    lines = ["vantage:"]
     for section, items in sections.items():
         lines += [f"  {section}:", *(f"    - {_flow(item)}" for item in items)]
     return lines
@@ -42,14 +72,14 @@ def _host(host: NetHost) -> dict[str, Any]:
         told |= {"owner": CUSTOMERS, "runs": ["customers' own work"]}
     if host.kind == "ops":
         told["runs"] = ["the conductor"]
+    if host.kind == "outside":
+        told["runs"] = ["a customer outside, as a lookout"]
     return told
 
 
 def _switches(wiring: Wiring) -> list[dict[str, Any]]:
     return [
-        {"name": switch.name, "tier": "leaf", "rack": switch.rack}
-        if switch.rack
-        else {"name": switch.name, "tier": "spine"}
+        {"name": switch.name, "tier": switch.tier, **({"rack": switch.rack} if switch.rack else {})}
         for switch in wiring.switches
     ]
 

@@ -6,6 +6,7 @@ The numbers are the rack's and the host's: rack 1, number 2 is host `s12`. Rack 
 from dataclasses import dataclass
 from typing import assert_never
 
+from maul.lab.border import ACTIVE, PRIVATE
 from maul.lab.wiring import Wiring
 
 SLOT_MIN, SLOT_MAX = 64, 127
@@ -50,6 +51,13 @@ def address(placement: Placement, rack: int, number: int) -> str:
 def customers_address(placement: Placement) -> str:
     """The address that customers talk to: the balancer's own, or the VIP."""
     return placement.wiring.vip if isinstance(placement, Wired) else address(placement, 0, 1)
+
+
+def balancer_address(placement: Placement) -> str:
+    """The address at which the balancer is asked for its health: its private one where there is one."""
+    if isinstance(placement, Wired) and placement.wiring.border:
+        return PRIVATE[ACTIVE]
+    return customers_address(placement)
 
 
 def port_offset(placement: Placement) -> int:

@@ -21,7 +21,7 @@ from maul.lab.layout import MADE, MARKER, SOCKET_PATH_MAX, LabLayout, Programs
 from maul.lab.placement import SLOT_MAX, SLOT_MIN, Loopback, Placement, Wired
 from maul.lab.wiring import UPLINK_BPS_MAX, UPLINK_BPS_MIN, Wiring
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 SOCKETS, SOCKETS_MARKER = "s", "maul-lab"
 _NAME = re.compile(NAME_PATTERN)
 _CLAIM_PORT = 19_999
@@ -100,7 +100,8 @@ def load(host: Host, directory: Path) -> LabLayout | None:
 def _placement_to_json(placement: Placement) -> dict[str, float]:
     if isinstance(placement, Loopback):
         return {"slot": placement.slot}
-    return {"uplink_bps": placement.wiring.uplink_bps, "customers_bps": placement.wiring.customers_bps}
+    wiring = placement.wiring
+    return {"uplink_bps": wiring.uplink_bps, "customers_bps": wiring.customers_bps, "border": wiring.border}
 
 
 def _placement_from_json(data: dict[str, Any]) -> Placement:
@@ -109,7 +110,7 @@ def _placement_from_json(data: dict[str, Any]) -> Placement:
         if not SLOT_MIN <= slot <= SLOT_MAX:
             raise ValueError("slot")
         return Loopback(slot)
-    wiring = Wiring(float(data["uplink_bps"]), float(data["customers_bps"]))
+    wiring = Wiring(float(data["uplink_bps"]), float(data["customers_bps"]), bool(data["border"]))
     if not UPLINK_BPS_MIN <= wiring.uplink_bps <= UPLINK_BPS_MAX or not 0 <= wiring.customers_bps < wiring.uplink_bps:
         raise ValueError("rates")
     return Wired(wiring)

@@ -6,6 +6,9 @@ A spine, and a top-of-rack switch (a bridge) per rack with one uplink. Flat laye
     r1 r2 r3   the storage, as on loopback: s11 s12 s21 s31
     r4 r5 r6   what is lent, next to its customers: g41 g42 c41, g51 g52 c51, g61 g62 c61
 
+With a border (`border.py`) the balancers, two of them, hang on a router behind the edge's switch, and so does a host
+outside, `ext`; then customers talk to a public address that is routed.
+
 Storage and edge have uplinks that nobody else uses. The uplinks of r4 to r6 are the customers': narrow, and watched.
 """
 
@@ -14,8 +17,8 @@ from typing import Literal
 
 from maul.core.errors import CampaignError
 from maul.core.units import parse_bitrate, show_bitrate
+from maul.lab.border import ACTIVE, BORDER, OUTSIDE, OUTSIDE_ADDRESS, PRIVATE, STANDBY, VIP
 
-NETWORK = "10.77.0.0/16"
 SPINE = "spine"
 UPLINK_BPS = 50e6
 CUSTOMERS_BPS = 4e6
@@ -30,18 +33,21 @@ _STORAGE_HOSTS = ((1, 1), (1, 2), (2, 1), (3, 1))
 _GENERATORS_PER_RACK = 2
 _CUSTOMER_NUMBER = 101
 
-Kind = Literal["storage", "balancer", "ops", "generator", "customer"]
+Kind = Literal["storage", "balancer", "ops", "generator", "customer", "outside"]
+Tier = Literal["leaf", "spine", "edge"]
 
 
 @dataclass(frozen=True, slots=True)
 class NetHost:
-    """A host: a namespace with one card, `eth0`. `more` are further addresses on it."""
+    """A host: a namespace with one card, `eth0`. `more` are further addresses on it, `prefix` is their network's
+    length."""
 
     name: str
     kind: Kind
     rack: str
     address: str
     more: tuple[str, ...] = ()
+    prefix: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class NetSwitch:
 
     name: str
     rack: str | None
+    tier: Tier = "leaf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +83,17 @@ class Cable:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The network of one lab: what the uplinks of the lent racks carry, and what each customer host sends."""
+    """The network of one lab: what the uplinks of the lent racks carry, what each customer host sends, and whether a
+    border stands before the balancers."""
 
     uplink_bps: float = UPLINK_BPS
     customers_bps: float = CUSTOMERS_BPS
+    border: bool = False
 
     @property
     def vip(self) -> str:
         """The address that customers of the storage talk to."""
-        return "10.77.0.100"
+        return VIP if self.border else "10.77.0.100"
 
     def address(self, rack: int, number: int) -> str:
         """The address of a host in a rack."""
@@ -93,15 +102,17 @@ class Wiring:
     @property
     def racks(self) -> tuple[str, ...]:
         """By name, the edge first."""
-        return tuple(_rack(number) for number in (_EDGE, *_STORAGE, *_LENT))
+        return (*(_rack(number) for number in (_EDGE, *_STORAGE, *_LENT)), *(("outside",) if self.border else ()))
 
     @property
     def hosts(self) -> tuple[NetHost, ...]:
         """Every host, the edge first."""
-        hosts = [
-            NetHost("lb", "balancer", "edge", self.address(0, 1), (self.vip,)),
-            NetHost("ops", "ops", "edge", self.address(0, 2)),
-        ]
+        hosts = [NetHost("ops", "ops", "edge", self.address(0, 2))]
+        if self.border:
+            hosts = [*(NetHost(name, "balancer", "edge", PRIVATE[name]) for name in (ACTIVE, STANDBY)), *hosts]
+            hosts.append(NetHost(OUTSIDE, "outside", "outside", OUTSIDE_ADDRESS, prefix=24))
+        else:
+            hosts.insert(0, NetHost(ACTIVE, "balancer", "edge", self.address(0, 1), (self.vip,)))
         hosts += [NetHost(f"s{r}{n}", "storage", _rack(r), self.address(r, n)) for r, n in _STORAGE_HOSTS]
         for r in _LENT:
             numbers = range(1, _GENERATORS_PER_RACK + 1)
@@ -119,8 +130,10 @@ class Wiring:
 
     @property
     def switches(self) -> tuple[NetSwitch, ...]:
-        """The spine, then one per rack."""
-        return (NetSwitch(SPINE, None), *(NetSwitch(f"tor-{rack}", rack) for rack in self.racks))
+        """The spine, then one per rack, then the border."""
+        tors = (NetSwitch(f"tor-{_rack(number)}", _rack(number)) for number in (_EDGE, *_STORAGE, *_LENT))
+        border = (NetSwitch(BORDER, None, "edge"),) if self.border else ()
+        return (NetSwitch(SPINE, None, "spine"), *tors, *border)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -139,13 +152,19 @@ class Wiring:
                 queue_s=UPLINK_QUEUE_S if rack in lent else FAST_QUEUE_S,
                 shared=rack in lent,
             )
-            for rack in self.racks
+            for rack in (switch.rack for switch in self.switches)
+            if rack is not None
         ]
+        if self.border:
+            uplinks.append(Cable((BORDER, "up0"), ("tor-edge", f"p-{BORDER}"), FAST_BPS, FAST_QUEUE_S))
         access = [
-            Cable((host.name, "eth0"), (f"tor-{host.rack}", f"p-{host.name}"), FAST_BPS, FAST_QUEUE_S)
+            Cable((host.name, "eth0"), (self._switch_of(host), f"p-{host.name}"), FAST_BPS, FAST_QUEUE_S)
             for host in self.hosts
         ]
         return (*uplinks, *access)
+
+    def _switch_of(self, host: NetHost) -> str:
+        return BORDER if self.border and host.kind in ("balancer", "outside") else f"tor-{host.rack}"
 
     @property
     def pairs(self) -> tuple[tuple[NetHost, NetHost], ...]:
@@ -154,11 +173,12 @@ class Wiring:
         return tuple(zip(customers, (*customers[1:], customers[0]), strict=True))
 
 
-def wiring_of(uplink: str | None, customers: str | None) -> Wiring:
+def wiring_of(uplink: str | None, customers: str | None, border: bool = False) -> Wiring:
     """From what was said on a command line; None: the default. CampaignError for rates that cannot be."""
     wiring = Wiring(
         UPLINK_BPS if uplink is None else rate_from(uplink),
         CUSTOMERS_BPS if customers is None else rate_from(customers),
+        border,
     )
     if not UPLINK_BPS_MIN <= wiring.uplink_bps <= UPLINK_BPS_MAX:
         raise CampaignError(
