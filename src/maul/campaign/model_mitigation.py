@@ -20,6 +20,8 @@ class Mitigation(Part):
     """How long to ask gently before it is said what it was; at most one attempt per second in all."""
     hold_max_s: Seconds = Field(default=1800.0, alias="hold_max", le=172_800)
     """How long to wait for its end, with sparse canaries; then the run ends."""
+    recovered_after_s: Seconds = Field(default=60.0, alias="recovered_after", ge=5.0, le=3600.0)
+    """It is over when everybody has been answered for so long, and for twice the time that it took to act."""
     resume: Ratio = Field(default=0.0, le=0.5)
     """Once it is over: go on with this part of the load at which it began; 0: end the run. A permit that is in force
     must allow it, too."""
