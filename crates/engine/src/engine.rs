@@ -1,13 +1,13 @@
 //! The engine: one plan, carried out once by its shards, steered and read from outside.
 
+mod process;
+mod snapshot;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use rustix::thread::{sched_setaffinity, set_current_timer_slack, CpuSet};
 
 use crate::clock::{Clock, NS_PER_MS, NS_PER_S};
 use crate::exhibits::Exhibit;
@@ -18,6 +18,9 @@ use crate::shard::{Beginning, Seat, Shard};
 use crate::status::{lock, Counter, Counters, Order, Shared};
 use crate::wire::Target;
 
+use process::{raise_descriptors, settle};
+pub use snapshot::{Latency, Phase, Status};
+
 /// Between `start` and the first arrival: the threads need a moment to be there.
 const LEAD_NS: u64 = 2 * NS_PER_MS;
 /// A start further ahead is a mistake of some clock.
@@ -26,66 +29,6 @@ const AHEAD_NS_MAX: u64 = 3600 * NS_PER_S;
 const DESCRIPTORS_SPARE: u64 = 256;
 /// How often `join` looks.
 const JOIN_STEP: Duration = Duration::from_millis(5);
-
-/// Where an engine stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Not started, or waiting for its start.
-    Ready,
-    /// Arrivals come.
-    Running,
-    /// No more arrivals; the last operations end.
-    Draining,
-    /// Over.
-    Done,
-}
-
-impl Phase {
-    /// As it is shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Running => "running",
-            Self::Draining => "draining",
-            Self::Done => "done",
-        }
-    }
-}
-
-/// A snapshot.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Where it stands.
-    pub phase: Phase,
-    /// Why it stopped before its plan was done; `completed` when it was not; empty before the end.
-    pub stop_reason: String,
-    /// Since the schedule's zero.
-    pub elapsed_s: f64,
-    /// When arrivals really began: the schedule's zero, or later when it lay in the past or a thread was late, Unix
-    /// nanoseconds; 0 before.
-    pub began_ns: u64,
-    /// Sums over the shards.
-    pub counters: Counters,
-    /// One example text for each error class that came up, the newest last.
-    pub examples: Vec<(ErrorClass, String)>,
-}
-
-/// One histogram of [`Engine::take_latency`].
-#[derive(Clone, Debug)]
-pub struct Latency {
-    /// Unix second of the due time.
-    pub second: u64,
-    /// Number of the operation.
-    pub op: u8,
-    /// Number of the outcome.
-    pub outcome: u8,
-    /// What was timed.
-    pub kind: &'static str,
-    /// Values.
-    pub count: u64,
-    /// HdrHistogram V2, see [`crate::hist::Histogram::from_v2`].
-    pub hdr: Vec<u8>,
-}
 
 /// The engine refuses to do that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -467,35 +410,4 @@ fn concurrency(plan: &Plan) -> u64 {
         ArrivalSpec::Closed { concurrency, .. } => concurrency,
         ArrivalSpec::Open { .. } | ArrivalSpec::Trace { .. } => u64::MAX,
     }
-}
-
-/// Puts the calling thread on its processor and makes its sleeps exact. Neither is vital.
-fn settle(plan: &Plan, index: u64) {
-    let _ = set_current_timer_slack(std::num::NonZeroU64::new(1));
-    let Some(cpus) = plan.pin.as_ref().filter(|cpus| !cpus.is_empty()) else {
-        return;
-    };
-    let mut set = CpuSet::new();
-    set.set(cpus[index as usize % cpus.len()]);
-    let _ = sched_setaffinity(None, &set);
-}
-
-/// Raises the soft limit of open files towards the hard one when the plan needs it. What is still missing shows as
-/// failed connections.
-fn raise_descriptors(wanted: u64) {
-    let limit = getrlimit(Resource::Nofile);
-    let Some(current) = limit.current.filter(|current| *current < wanted) else {
-        return;
-    };
-    let raised = limit
-        .maximum
-        .map_or(wanted, |maximum| wanted.min(maximum))
-        .max(current);
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(raised),
-            maximum: limit.maximum,
-        },
-    );
 }
