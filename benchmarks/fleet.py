@@ -47,8 +47,8 @@ CLOCK = SystemClock()
 
 def real_rows(rate: float, seconds: float = 2.0) -> list[LatencyRow]:
     """Histograms of one second of the real engine at that rate, four operations."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "fleet"))
-    from fleet_plans import gets  # noqa: PLC0415 — it lies with the tests
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+    from engine_plans import gets  # noqa: PLC0415 — it lies with the tests
 
     mix = [{"op": op, "weight": 1.0} for op in ("get", "head", "put", "delete")]
     with NullServer(run=1) as server:

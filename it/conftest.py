@@ -12,7 +12,8 @@ from maul.core.errors import MachineError
 from maul.lab import cluster
 from maul.lab.net_preflight import namespace_door
 from maul.lab.wiring import Wiring
-from net_lab import MACHINE, NetLab, wait_for
+from net_lab import MACHINE, NetLab
+from waiting import wait_for
 
 UPLINK_BPS, CUSTOMERS_BPS = 40e6, 4e6
 

@@ -8,7 +8,7 @@ import subprocess  # noqa: TID251 — runs the command line, as a user does
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from maul.lab import cluster
 from maul.lab.customers import report_file
 from maul.lab.inside import environment_inside, lab_host
 from maul.lab.net import LabNetwork
+from waiting import wait_for
 
 MACHINE = LocalHost()
 Done = subprocess.CompletedProcess[str]
@@ -276,16 +277,6 @@ class Watch:
 def median(values: Sequence[float]) -> float:
     """The middle one; infinity of none."""
     return sorted(values)[len(values) // 2] if values else float("inf")
-
-
-def wait_for(condition: Callable[[], object], limit_s: float) -> bool:
-    """Other processes act in their own time: look until they did."""
-    until = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def environment() -> dict[str, str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from net_lab import NetLab, Started, Watch, median, wait_for
+from net_lab import NetLab, Started, Watch, median
+from waiting import wait_for
 
 RATE, SIZE_KIB = 160, 32
 """Many small objects: one of 32 KiB stands in the queue of an uplink of 40 Mbit/s for 7 ms, all of them fill it."""

@@ -15,7 +15,8 @@ from leftovers import left_since, traces
 from maul.hosts.holders import HOLDERS, living_holders
 from maul.lab import cluster
 from maul.lab.wiring import Wiring
-from net_lab import MACHINE, environment, median, wait_for
+from net_lab import MACHINE, environment, median
+from waiting import wait_for
 
 FILL = """
 import select, socket, sys, time

@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import signal
 import subprocess  # noqa: TID251 — the tests are the person at the keyboard
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from maul.cli.main import run
 from maul.record import RunReader
+from waiting import wait_for
 
 MAUL = (sys.executable, "-m", "maul")
 
@@ -96,16 +96,6 @@ class Beat:
     @property
     def record(self) -> RunReader:
         return RunReader.open("latest", self.folder / "runs")
-
-
-def wait_for(condition: Callable[[], bool], limit_s: float) -> bool:
-    """Other processes act in their own time: look until they did."""
-    until = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        select.select([], [], [], 0.05)
-    return True
 
 
 def maul(capsys, *words: object) -> tuple[int, str, str]:

@@ -7,13 +7,14 @@ from xml.etree import ElementTree
 
 import pyarrow.compute as pc
 import pytest
-from beat_runs import INTERRUPT, KILL, Beat, campaign, everything_in, keys_in, left_in_state, maul, wait_for
+from beat_runs import INTERRUPT, KILL, Beat, campaign, everything_in, keys_in, left_in_state, maul
 
 from maul.core.errors import ExitCode
 from maul.core.event import EventKind
 from maul.core.summary import Ending, Summary
 from maul.core.verdict import Verdict
 from maul.record import RunReader
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 SECOND = 10**9

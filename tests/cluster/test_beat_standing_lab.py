@@ -8,7 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from beat_runs import INTERRUPT, Beat, campaign, everything_in, keys_in, left_in_state, maul, wait_for
+from beat_runs import INTERRUPT, Beat, campaign, everything_in, keys_in, left_in_state, maul
 from botocore.config import Config
 
 from maul import site
@@ -24,6 +24,7 @@ from maul.lab.certs import make_certificates
 from maul.lab.cluster import Lab
 from maul.lab.health import answers
 from maul.s3.preflight import preflight_bucket
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 BUCKET = "maul-standing"

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from beat_runs import Beat, left_in_state, wait_for
+from beat_runs import Beat, left_in_state
 
 from maul.core.errors import ExitCode
 from maul.core.event import EventKind
@@ -14,6 +14,7 @@ from maul.core.verdict import Verdict
 from maul.hosts.local import LocalHost
 from maul.hosts.undo import pidfiles_in
 from maul.record import RunReader
+from waiting import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -1,7 +1,6 @@
 """The whole eye at once: the engine writes to the real cluster, a saboteur changes objects behind its back, and the
 audit finds each of them, and nothing else, under its right name."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine_plans import engine_plan
 from maul import site
 from maul.core.clock import SystemClock
 from maul.core.operation import Op, Outcome, key_name
@@ -59,73 +59,31 @@ def place(lab: Lab) -> Iterator[Place]:
 def run(place: Place, door: int, epoch: int, op: str, count: int, **keyspace: Any) -> Operations:
     """One engine, one closed loop, to its end. `endpoint` is set to the door's place in the site."""
     chosen = place.doors[door]
-    plan = {
-        "version": 3,
-        "run": 7,
-        "seed": 7,
-        "epoch": epoch,
-        "shards": 1,
-        "pin": None,
-        "endpoints": [
-            {
-                "name": chosen.name,
-                "url": chosen.url,
-                "ca_pem": chosen.ca.read_text(encoding="ascii") if chosen.ca else None,
-                "server_name": None,
-                "address": None,
-            }
-        ],
-        "s3": {
+    plan = engine_plan(
+        chosen.url,
+        run=7,
+        seed=7,
+        epoch=epoch,
+        s3={
             "bucket": BUCKET,
             "prefix": PREFIX,
-            "region": "us-east-1",
             "access_key": place.credentials.access_key,
             "secret_key": place.credentials.secret_key,
-            "session_token": None,
-            "payload": "unsigned",
-            "addressing": "path",
-            "checksum": None,
-            "encryption": None,
         },
-        "keyspace": {
-            "objects": count,
-            "choice": {"kind": "sequential"},
-            "region": "base",
-            "start": 0,
-            "ephemeral_start": 0,
-            "ephemeral_lane": {"index": 0, "count": 1},
-            "delete_from": "base",
-            "fixed_key": None,
-        }
+        keyspace={"objects": count, "choice": {"kind": "sequential"}, "delete_from": "base", "fixed_key": None}
         | keyspace,
-        "sizes": {"kind": "fixed", "bytes": BYTES},
-        "mix": [{"op": op, "weight": 1.0}],
-        "multipart": None,
-        "list": {"max_keys": 100, "delimiter": None, "pages": 1},
-        "arrivals": {"mode": "closed", "concurrency": 4, "seconds": 20.0, "requests": count, "think": None},
-        "tenant": 0,
-        "range_bytes": 1000,
-        "multi_delete_keys": 10,
-        "retention_s": 60,
-        "slowest": 0,
-        "connections": {"requests_each": None, "resumption": 1.0},
-        "slow": None,
-        "timeouts": {"connect_ms": 2000, "request_ms": 5000},
-        "limits": {
-            "rate_per_s": 1000.0,
-            "bytes_per_s": 1e8,
-            "in_flight": 8,
-            "requests": count + 1,
-            "bytes": 10**9,
-            "seconds": 30.0,
-            "connections": 8,
-        },
-        "lease_ms": None,
-        "verify": True,
-        "record_operations": True,
-        "late_ms": 5.0,
+        sizes={"kind": "fixed", "bytes": BYTES},
+        mix=[{"op": op, "weight": 1.0}],
+        arrivals={"mode": "closed", "concurrency": 4, "seconds": 20.0, "requests": count, "think": None},
+        timeouts={"connect_ms": 2000, "request_ms": 5000},
+        limits={"rate_per_s": 1000.0, "bytes_per_s": 1e8, "in_flight": 8, "requests": count + 1, "connections": 8},
+        verify=True,
+    )
+    plan["endpoints"][0] |= {
+        "name": chosen.name,
+        "ca_pem": chosen.ca.read_text(encoding="ascii") if chosen.ca else None,
     }
-    generator = RustGenerator(json.loads(json.dumps(plan)))
+    generator = RustGenerator(plan)
     generator.start()
     assert generator.join(30.0)
     operations = generator.drain().operations.copy()

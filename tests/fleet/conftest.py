@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from fleet_plans import wait_for
 
 from maul.fleet import certificates
 from maul.fleet.connection import Fleet
+from waiting import wait_for
 
 HERE = Path(__file__).parent
 

@@ -13,15 +13,6 @@ from maul.core.clock import SystemClock
 CLOCK = SystemClock()
 
 
-def wait_for(condition, limit_s: float = 15.0) -> bool:
-    """Bounded; looks fifty times a second."""
-    for _ in range(round(limit_s * 50)):
-        if condition():
-            return True
-        CLOCK.wait(0.02)
-    return False
-
-
 @dataclass
 class Counted:
     """Datagrams by sender, and when the last one came (monotonic nanoseconds of this process' clock)."""
@@ -59,70 +50,3 @@ def counting() -> Iterator[Counted]:
 def steady(agent: str, port: int, **changes: Any) -> dict[str, Any]:
     """A plan of agent_process.py."""
     return {"mode": "steady", "agent": agent, "port": port, "rate": 50, "seconds": 2.0, "lease_ms": 3000, **changes}
-
-
-def gets(url: str, rate: float, seconds: float, **changes: Any) -> dict[str, Any]:
-    """An engine plan: an open loop of GETs of objects of a null server of run 1."""
-    plan: dict[str, Any] = {
-        "version": 3,
-        "run": 1,
-        "seed": 1,
-        "epoch": 1,
-        "shards": 1,
-        "pin": None,
-        "endpoints": [{"name": "one", "url": url, "ca_pem": None, "server_name": None, "address": None}],
-        "s3": {
-            "bucket": "bucket",
-            "prefix": "maul/run/",
-            "region": "us-east-1",
-            "access_key": None,
-            "secret_key": None,
-            "session_token": None,
-            "payload": "unsigned",
-            "addressing": "path",
-            "checksum": None,
-            "encryption": None,
-        },
-        "keyspace": {
-            "objects": 100,
-            "choice": {"kind": "uniform"},
-            "region": "base",
-            "start": 0,
-            "ephemeral_start": 0,
-            "ephemeral_lane": {"index": 0, "count": 1},
-            "delete_from": "ephemeral",
-            "fixed_key": None,
-        },
-        "sizes": {"kind": "fixed", "bytes": 4096},
-        "mix": [{"op": "get", "weight": 1.0}],
-        "multipart": None,
-        "list": {"max_keys": 100, "delimiter": None, "pages": 1},
-        "arrivals": {
-            "mode": "open",
-            "process": "even",
-            "profile": [{"kind": "constant", "rate": rate, "seconds": seconds}],
-            "share": {"first": 0, "width": 1, "wheel": 1},
-        },
-        "tenant": 0,
-        "range_bytes": 1000,
-        "multi_delete_keys": 10,
-        "retention_s": 60,
-        "slowest": 0,
-        "connections": {"requests_each": None, "resumption": 1.0},
-        "slow": None,
-        "timeouts": {"connect_ms": 3000, "request_ms": 5000},
-        "limits": {
-            "rate_per_s": 10_000.0,
-            "bytes_per_s": 1e9,
-            "in_flight": 64,
-            "requests": 1_000_000,
-            "bytes": 1_000_000_000,
-            "seconds": seconds + 10.0,
-            "connections": 64,
-        },
-        "lease_ms": 3000,
-        "verify": False,
-        "record_operations": True,
-        "late_ms": 5.0,
-    }
-    return plan | changes

@@ -16,8 +16,6 @@ from maul.hosts.host import ProcessId
 from maul.hosts.local import LocalHost
 from maul.hosts.pidfile import parse_pidfile
 from maul.site.model import Host
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "hosts"))
 from ssh_servers import asyncssh_server
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fleet_plans import CLOCK, gets, wait_for
+from fleet_plans import CLOCK
 
+from engine_plans import gets
 from maul.conduct.collect import _add
 from maul.core.errors import CampaignError
 from maul.fleet.collect import collect
@@ -15,6 +16,7 @@ from maul.fleet.connection import AgentKeeper, Fleet
 from maul.fleet.preflight import Question
 from maul.load import NullServer
 from maul.record import RunReader, RunWriter, completing
+from waiting import wait_for
 
 SILENT_S = 5.0
 NAMES = ("one", "two")

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,10 @@ from maul.hosts.own_place import OwnPlace, own_place
 from maul.hosts.pidfile import pidfile_text
 from maul.hosts.undo import perform
 from maul.hosts.undo_kinds import UndoVacate, undo_from_json, undo_to_json
+from waiting import wait_for
 
 HOST, CLOCK = LocalHost(), SystemClock()
 SLEEPER = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    """Bounded by looks, not by time: each look at /proc gives the kernel a turn."""
-    return any(condition() for _ in range(20_000))
 
 
 @pytest.fixture
@@ -51,7 +46,7 @@ def test_whoever_lives_in_the_namespace_is_ended_with_its_holder_and_nobody_else
         with held_namespace(tmp_path) as holder:
             name_holder(holders, holder, net_namespace(holder.pid))
             inside = NamespaceHost("ops", holder).spawn(SpawnSpec(SLEEPER, tmp_path, tmp_path / "log"))
-            assert wait_until(lambda: net_namespace(inside.pid) == net_namespace(holder.pid))
+            assert wait_for(lambda: net_namespace(inside.pid) == net_namespace(holder.pid))
             undo = undo_from_json(undo_to_json(UndoVacate(holders, 1.0)))
             assert perform(HOST, CLOCK, undo) == (True, "ended 2 processes")
             assert HOST.process(inside) is None and HOST.process(holder) is None
@@ -114,7 +109,7 @@ def test_a_host_whose_holder_is_gone_is_told_and_nothing_is_run(tmp_path):
         with pytest.raises(MachineError, match="host g41 is gone"):
             stranger.read_bytes(Path("/etc/hostname"))
         stranger.spawn(SpawnSpec(("/bin/sh", "-c", f"touch '{proof}'"), tmp_path, tmp_path / "log"))
-        assert wait_until(lambda: (tmp_path / "log").exists() and b"nobody holds" in (tmp_path / "log").read_bytes())
+        assert wait_for(lambda: (tmp_path / "log").exists() and b"nobody holds" in (tmp_path / "log").read_bytes())
         assert not proof.exists()
 
 

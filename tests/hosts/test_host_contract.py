@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from namespaces import held_namespace
-from ssh_servers import SSHD, asyncssh_server, openssh_server
 
 from maul.core.errors import MachineError
 from maul.hosts.fake import FakeHost
@@ -19,6 +18,8 @@ from maul.hosts.local import LocalHost
 from maul.hosts.namespace import NamespaceHost
 from maul.hosts.pidfile import read_pidfile
 from maul.hosts.ssh import SshHost
+from ssh_servers import SSHD, asyncssh_server, openssh_server
+from waiting import wait_for
 
 SLEEPER = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
 
@@ -70,11 +71,6 @@ def start(host: Host, tmp_path: Path) -> Iterator[Callable[[], tuple[ProcessId, 
         host.signal(process, signal.SIGKILL)
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
-    """Bounded by looks, not by time: each look at /proc gives the kernel a turn."""
-    return any(condition() for _ in range(20_000))
-
-
 def test_a_spawned_process_lives_and_its_pidfile_says_who_it_is(host, start):
     process, spec = start()
     assert host.process(process) is not None
@@ -88,7 +84,7 @@ def test_a_spawned_process_lives_and_its_pidfile_says_who_it_is(host, start):
 def test_kill_ends_it_and_then_there_is_nothing_to_signal(host, start):
     process, _ = start()
     assert host.signal(process, signal.SIGKILL)
-    assert wait_until(lambda: host.process(process) is None)
+    assert wait_for(lambda: host.process(process) is None)
     assert host.signal(process, signal.SIGKILL) is False
 
 
@@ -103,16 +99,16 @@ def test_another_start_time_is_another_process(host, start):
 def test_stop_and_continue_show_in_the_state(host, start):
     process, _ = start()
     host.signal(process, signal.SIGSTOP)
-    assert wait_until(lambda: host.process(process).letter == "T")
+    assert wait_for(lambda: host.process(process).letter == "T")
     host.signal(process, signal.SIGCONT)
-    assert wait_until(lambda: host.process(process).letter != "T")
+    assert wait_for(lambda: host.process(process).letter != "T")
 
 
 def test_two_processes_are_two(host, start):
     (one, _), (other, _) = start(), start()
     assert one != other
     host.signal(one, signal.SIGKILL)
-    assert wait_until(lambda: host.process(one) is None)
+    assert wait_for(lambda: host.process(one) is None)
     assert host.process(other) is not None
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from ssh_servers import asyncssh_server, known, make_keys
 
 from maul.core.clock import SystemClock
 from maul.core.errors import MachineError
 from maul.hosts.host import SpawnSpec
 from maul.hosts.ssh import SshAddress, SshHost
+from ssh_servers import asyncssh_server, known, make_keys
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from typing import Protocol
 
 import numpy as np
 import pytest
-from engine_plans import engine_plan, serving
+from loopback_target import serving
 
+from engine_plans import engine_plan
 from maul.core.clock import Clock, FakeClock, SystemClock
 from maul.core.errors import InternalError
 from maul.core.generator import Generator, GeneratorState

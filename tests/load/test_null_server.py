@@ -2,8 +2,8 @@
 
 import pytest
 import trustme
-from engine_plans import engine_plan
 
+from engine_plans import engine_plan
 from maul.core.errors import InternalError
 from maul.core.operation import ErrorClass
 from maul.load import NullServer, RustGenerator

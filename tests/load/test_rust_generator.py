@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_plans import engine_plan, serving
+from loopback_target import serving
 
+from engine_plans import engine_plan
 from maul._engine import Engine, build_info  # noqa: TID251 - the binding itself is tested here
 from maul.core.errors import InternalError, TargetError
 from maul.core.histogram import Histogram

@@ -1,64 +1,12 @@
-"""Engine plans and a loopback server for the tests of load."""
+"""Engine plans: one, and what tests change of it."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-BODY = b"x" * 100
-
-
-@dataclass
-class Target:
-    """A server that answers every GET with BODY, as soon as its gate is open."""
-
-    url: str
-    gate: threading.Event = field(default_factory=threading.Event)
-    requests: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def serving() -> Iterator[Target]:
-    target: Target
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one packet
-
-        def do_GET(self) -> None:
-            target.requests.append(self.path)
-            target.gate.wait(20)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(BODY)))
-            self.end_headers()
-            self.wfile.write(BODY)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-            pass
-
-        def handle(self) -> None:
-            with suppress(ConnectionError):  # an aborted engine closes its connections
-                super().handle()
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    target = Target(f"http://127.0.0.1:{server.server_address[1]}")
-    target.gate.set()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield target
-    finally:
-        target.gate.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+_PARTLY = {"s3", "keyspace", "timeouts", "limits"}
 
 
 def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
-    """A closed loop of GETs of one object."""
+    """A closed loop of GETs of one object, changed as it is said; of `_PARTLY`, only the keys that are given."""
     plan: dict[str, Any] = {
         "version": 3,
         "run": 1,
@@ -116,4 +64,25 @@ def engine_plan(url: str, **changes: Any) -> dict[str, Any]:
         "record_operations": True,
         "late_ms": 5.0,
     }
+    for name in _PARTLY & changes.keys():
+        changes[name] = plan[name] | changes[name]
     return plan | changes
+
+
+def gets(url: str, rate: float, seconds: float, **changes: Any) -> dict[str, Any]:
+    """An open loop of GETs of a hundred objects of a null server of run 1, under a lease."""
+    profile = [{"kind": "constant", "rate": rate, "seconds": seconds}]
+    usual: dict[str, Any] = {
+        "keyspace": {"objects": 100, "fixed_key": None},
+        "sizes": {"kind": "fixed", "bytes": 4096},
+        "arrivals": {
+            "mode": "open",
+            "process": "even",
+            "profile": profile,
+            "share": {"first": 0, "width": 1, "wheel": 1},
+        },
+        "timeouts": {"request_ms": 5000},
+        "limits": {"rate_per_s": 10_000.0, "seconds": seconds + 10.0},
+        "lease_ms": 3000,
+    }
+    return engine_plan(url, **usual | changes)
