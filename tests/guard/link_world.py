@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from maul.guard.canary import CanaryBaseline
-from maul.guard.heat import Background
+from maul.guard.link_trouble import Background
 from maul.guard.links import CanaryTerms, LinkAction, LinkGuardState, LinkTerms, NetworkLook, begin, decide_links
 from maul.guard.network_words import CanaryReading, Direction, LinkReading, SetParts
 from maul.guard.watch import StopRun

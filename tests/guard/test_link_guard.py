@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from link_world import CORE, CROSSES, GBIT, GENERATORS, T0, UP1, UP2, S, World, direction
 
 from maul.guard.canary import CanaryBaseline
-from maul.guard.heat import Background, Trouble
+from maul.guard.link_trouble import Background, Trouble
 from maul.guard.links import CUT, RISE, CanaryTerms, LinkTerms, NetworkLook, begin, decide_links
 from maul.guard.network_words import CanaryReading, Freeze, LinkReading, SetParts, Tell, Thaw
 from maul.guard.watch import StopRun

@@ -23,8 +23,8 @@ from maul.core.sample import Sample
 from maul.core.summary import Ending
 from maul.core.units import show_bitrate
 from maul.guard.canary import baseline_of
-from maul.guard.heat import background_of
 from maul.guard.inner import inner_directions, with_inner
+from maul.guard.link_trouble import background_of
 from maul.guard.links import (
     CanaryTerms,
     LinkAction,

@@ -13,7 +13,7 @@ from maul.conduct.link_words import LINKS, PART, PREDICTED_BPS, TELEMETRY, TRICK
 from maul.core.event import Edge, EventKind
 from maul.core.network_summary import CanarySummary, LinkSummary, NetworkSummary, PartSpan
 from maul.core.units import show_bitrate
-from maul.guard.heat import OVER
+from maul.guard.link_trouble import OVER
 from maul.plan import Plan
 from maul.plan.fleet_model import FleetPlan, LinkLoad
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maul.guard.canary import CanaryBaseline, CanaryMemory, feel
-from maul.guard.heat import Background, Expected, Heat, LinkMemory, Trouble, look_at, room_bps
+from maul.guard.link_trouble import Alarm, Background, Expected, LinkMemory, Trouble, look_at, room_bps
 from maul.guard.network_words import CanaryReading, Direction, Freeze, LinkReading, SetParts, Tell, Thaw
 from maul.guard.watch import StopRun
 
@@ -183,11 +183,11 @@ def _causes(
             terms.every_ns,
             settled=any(_settled(state, one, reading.at_ns, terms.every_ns) for one in who) or not who,
         )
-        links[name], heat = look_at(direction, links.get(name, LinkMemory()), reading, expected)
-        if heat is not None and heat.act:
-            causes.append(_cause_of(heat, direction, who, reading.at_ns - terms.every_ns))
-        elif heat is not None:
-            notes.append(Tell(heat.trouble, heat.says, {"link": name, **heat.details}))
+        links[name], alarm = look_at(direction, links.get(name, LinkMemory()), reading, expected)
+        if alarm is not None and alarm.act:
+            causes.append(_cause_of(alarm, direction, who, reading.at_ns - terms.every_ns))
+        elif alarm is not None:
+            notes.append(Tell(alarm.trouble, alarm.says, {"link": name, **alarm.details}))
     for name, readings in look.canaries.items():
         canary = terms.canaries.get(name)
         for reading_of in readings if canary is not None else ():
@@ -213,14 +213,14 @@ def _who(direction: Direction, down: Iterable[str], terms: LinkTerms) -> frozens
     return direction.crossing.union(*(terms.directions[name].crossing for name in down if name in terms.directions))
 
 
-def _cause_of(heat: Heat, direction: Direction, who: frozenset[str], seen_ns: int) -> _Cause:
-    down = heat.trouble is Trouble.DOWN
+def _cause_of(alarm: Alarm, direction: Direction, who: frozenset[str], seen_ns: int) -> _Cause:
+    down = alarm.trouble is Trouble.DOWN
     return _Cause(
-        heat.trouble,
-        heat.says,
+        alarm.trouble,
+        alarm.says,
         who,
         silent=direction.through if down else frozenset(),
-        details={"link": direction.name, **heat.details},
+        details={"link": direction.name, **alarm.details},
         at_once=down,
         seen_ns=seen_ns,
     )

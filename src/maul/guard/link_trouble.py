@@ -1,4 +1,4 @@
-"""Heat: is one direction of a link in trouble, and by what? Pure; `links.py` decides what follows from it."""
+"""Is one direction of a link in trouble, and by what? Pure; `links.py` decides what follows from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +72,7 @@ class LinkMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Heat:
+class Alarm:
     """Trouble that asks for something now. `act` False: it is only told."""
 
     trouble: Trouble
@@ -97,7 +97,7 @@ class Expected:
 
 def look_at(
     direction: Direction, memory: LinkMemory, reading: LinkReading, expected: Expected
-) -> tuple[LinkMemory, Heat | None]:
+) -> tuple[LinkMemory, Alarm | None]:
     """Hold one fresh reading against what is allowed and what was predicted."""
     if reading.at_ns <= memory.last_ns:
         return memory, None
@@ -114,15 +114,15 @@ def look_at(
         memory = replace(memory, most_bps=None)
     if memory.down:
         memory = replace(memory, trouble=Trouble.DOWN, acute_ns=reading.at_ns, hot_row=0, surprise_row=0)
-        return memory, Heat(Trouble.DOWN, f"{direction.name} is down", {}) if went_down else None
-    memory, heat = _discards(direction, memory, reading, expected)
-    if heat is None and seen is not None:
-        memory, heat = _hot(direction, memory, seen, expected)
+        return memory, Alarm(Trouble.DOWN, f"{direction.name} is down", {}) if went_down else None
+    memory, alarm = _discards(direction, memory, reading, expected)
+    if alarm is None and seen is not None:
+        memory, alarm = _hot(direction, memory, seen, expected)
     if memory.trouble is not None:
         memory = replace(memory, acute_ns=reading.at_ns)
-    if heat is None and seen is not None and memory.trouble is None:
-        memory, heat = _surprise(direction, memory, seen, expected)
-    return memory, heat
+    if alarm is None and seen is not None and memory.trouble is None:
+        memory, alarm = _surprise(direction, memory, seen, expected)
+    return memory, alarm
 
 
 def limit_bps(direction: Direction, *, failing: bool) -> float:
@@ -142,7 +142,7 @@ def room_bps(direction: Direction, memory: LinkMemory, *, failing: bool) -> floa
 
 def _discards(
     direction: Direction, memory: LinkMemory, reading: LinkReading, expected: Expected
-) -> tuple[LinkMemory, Heat | None]:
+) -> tuple[LinkMemory, Alarm | None]:
     lost = reading.discards_per_s
     if lost is None or not direction.shared or lost <= DISCARDS_FACTOR * expected.background.discards_per_s:
         return memory, None
@@ -159,10 +159,10 @@ def _discards(
         patience_polls=polls,
     )
     says = f"{direction.name} throws away {lost:,.0f} frames per second while it carries {show_bitrate(carried)}"
-    return memory, Heat(Trouble.DISCARDS, says, {"discards_per_s": lost, "seen_bps": carried})
+    return memory, Alarm(Trouble.DISCARDS, says, {"discards_per_s": lost, "seen_bps": carried})
 
 
-def _hot(direction: Direction, memory: LinkMemory, seen: float, expected: Expected) -> tuple[LinkMemory, Heat | None]:
+def _hot(direction: Direction, memory: LinkMemory, seen: float, expected: Expected) -> tuple[LinkMemory, Alarm | None]:
     limit = limit_bps(direction, failing=expected.failing)
     if seen <= limit * OVER:
         return replace(memory, hot_row=0), None
@@ -173,12 +173,12 @@ def _hot(direction: Direction, memory: LinkMemory, seen: float, expected: Expect
         f"{direction.name} carries {show_bitrate(seen)}, {seen / direction.capacity_bps:.0%} of its capacity; "
         f"{show_bitrate(limit)} is its cap"
     )
-    return memory, Heat(Trouble.HOT, says, {"seen_bps": seen, "cap_bps": limit, "predicted_bps": expected.ours_bps})
+    return memory, Alarm(Trouble.HOT, says, {"seen_bps": seen, "cap_bps": limit, "predicted_bps": expected.ours_bps})
 
 
 def _surprise(
     direction: Direction, memory: LinkMemory, seen: float, expected: Expected
-) -> tuple[LinkMemory, Heat | None]:
+) -> tuple[LinkMemory, Alarm | None]:
     others = max(direction.background_bps, expected.background.high_bps) + memory.accepted_bps
     predicted = expected.ours_bps + others
     if expected.failing:  # what others' traffic does then, nobody predicted
@@ -196,6 +196,6 @@ def _surprise(
     )
     details = {"seen_bps": seen, "predicted_bps": expected.ours_bps, "others_bps": others}
     if row < CUT_AFTER:
-        return memory, Heat(Trouble.SURPRISE, says, details, act=False)
+        return memory, Alarm(Trouble.SURPRISE, says, details, act=False)
     memory = replace(memory, surprise_row=0, accepted_bps=memory.accepted_bps + excess)
-    return memory, Heat(Trouble.SURPRISE, says, details)
+    return memory, Alarm(Trouble.SURPRISE, says, details)
