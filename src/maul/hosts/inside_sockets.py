@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from maul.core.closing import Closes
 from maul.core.errors import MachineError
 from maul.hosts.enter import enter_argv
 from maul.hosts.host import ProcessId
@@ -46,7 +45,7 @@ while True:
 """
 
 
-class InsideSockets:
+class InsideSockets(Closes):
     """Hands out sockets of the namespaces that `holder` and its companions (same user namespace) keep open."""
 
     def __init__(self, holder: ProcessId) -> None:
@@ -105,13 +104,3 @@ class InsideSockets:
             self._process.wait()
         if self._process.stderr is not None:
             self._process.stderr.close()
-
-    def __enter__(self) -> Self:
-        """Ready already."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """As `close`."""
-        self.close()

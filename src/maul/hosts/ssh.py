@@ -12,11 +12,11 @@ import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import asyncssh
 
+from maul.core.closing import Closes
 from maul.core.errors import MachineError
 from maul.hosts import ssh_remote
 from maul.hosts.host import Completed, ProcessId, ProcessState, SpawnSpec
@@ -59,7 +59,7 @@ class SshAddress:
         return f"ssh {self.user + '@' if self.user else ''}{self.host}:{self.port}"
 
 
-class SshHost:
+class SshHost(Closes):
     """Satisfies `Host`. Connects when it is first needed; close it, or use it as a context manager."""
 
     def __init__(self, address: SshAddress) -> None:
@@ -69,16 +69,6 @@ class SshHost:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="maul-ssh", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Hang up."""
-        self.close()
 
     def close(self) -> None:
         """Hang up; commands that still run there end. Harmless a second time."""

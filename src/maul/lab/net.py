@@ -8,9 +8,9 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from maul.core.closing import Closes
 from maul.core.errors import CampaignError, MachineError
 from maul.core.ports import PortCounters
 from maul.hosts.holders import Holder, living_holders
@@ -28,7 +28,7 @@ from maul.lab.wiring import UPLINK_BPS_MAX, UPLINK_BPS_MIN, Cable, Wiring
 _LIMIT_S = 5.0
 
 
-class LabNetwork:
+class LabNetwork(Closes):
     """The network of one lab. Close it: it holds a socket of every namespace.
 
     >>> with LabNetwork(lab_directory("lab")) as wires:         # doctest: +SKIP
@@ -125,16 +125,6 @@ class LabNetwork:
         """Let go of the sockets."""
         for door in self._doors.values():
             door.close()
-
-    def __enter__(self) -> Self:
-        """Open already."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """As `close`."""
-        self.close()
 
 
 def canary_file(layout: LabLayout, name: str) -> Path:

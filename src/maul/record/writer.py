@@ -16,11 +16,11 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
+from maul.core.closing import Closes
 from maul.core.errors import CampaignError, InternalError, MachineError
 from maul.core.event import Event
 from maul.core.exhibit import Exhibit
@@ -61,7 +61,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _TABLE_FILES = frozenset(name(table) for table in SCHEMAS for name in (stream_name, parquet_name)) | {AUDIT}
 
 
-class RunWriter:
+class RunWriter(Closes):
     """Writes one run directory. Every method may be called from any thread."""
 
     def __init__(self, path: Path, mask: Mask, audit_index: Path | None) -> None:
@@ -308,16 +308,6 @@ class RunWriter:
                 (self.path / RECORDING).unlink()
             self._close_files()
             self._tell()
-
-    def __enter__(self) -> Self:
-        """The writer itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _close_log(self) -> None:
         if self._log is None:
