@@ -22,6 +22,11 @@ class Caps(Part):
     mitigation: Ratio = 0.7
     """Of the thresholds above which a protection may act."""
 
+    def normal(self, *, shared: bool, every_failure: bool) -> float:
+        """Of a link while nothing is down. A link that fails elsewhere leaves this one under the cap of failures."""
+        cap = self.shared if shared else self.dedicated
+        return min(cap, self.failure) if every_failure else cap
+
 
 class Fleet(Part):
     """How the load is spread over machines."""

@@ -1,6 +1,7 @@
 """Sizes, durations and rates as people write them, and back."""
 
 import re
+from collections.abc import Sequence
 
 _SIZE_UNITS = {
     "": 1, "b": 1,
@@ -108,11 +109,7 @@ def show_size(size: float) -> str:
     >>> show_size(4096), show_size(1536), show_size(100)
     ('4 KiB', '1.5 KiB', '100 B')
     """
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(size) < 1024:
-            return f"{size:.4g} {unit}"
-        size /= 1024
-    return f"{size:.4g} TiB"
+    return _scaled(size, 1024, ("B", "KiB", "MiB", "GiB", "TiB"), 4)
 
 
 def show_bitrate(bits_per_s: float) -> str:
@@ -121,11 +118,13 @@ def show_bitrate(bits_per_s: float) -> str:
     >>> show_bitrate(1e9), show_bitrate(2.54e6), show_bitrate(10)
     ('1 Gbit/s', '2.54 Mbit/s', '10 bit/s')
     """
-    for unit in ("bit/s", "kbit/s", "Mbit/s", "Gbit/s"):
-        if abs(bits_per_s) < 1000:
-            return f"{bits_per_s:.3g} {unit}"
-        bits_per_s /= 1000
-    return f"{bits_per_s:.3g} Tbit/s"
+    return _scaled(bits_per_s, 1000, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"), 3)
+
+
+def _scaled(value: float, step: int, units: Sequence[str], digits: int) -> str:
+    """In the first unit, each `step` times the one before, that leaves it below `step`; else in the last."""
+    power = next((place for place in range(len(units)) if abs(value) < step ** (place + 1)), len(units) - 1)
+    return f"{value / step**power:.{digits}g} {units[power]}"
 
 
 def show_duration(seconds: float) -> str:

@@ -158,10 +158,9 @@ class Fleet:
             return known
         said = about.get("maul")
         said = said if isinstance(said, Mapping) else {}
-        wire = said.get("wire") if isinstance(said.get("wire"), int) else 0
-        member = Member(
-            name, str(about["address"]), str(said.get("version", "?")), wire if isinstance(wire, int) else 0
-        )
+        wire = said.get("wire")
+        version = str(said.get("version", "?"))
+        member = Member(name, str(about["address"]), version, wire if isinstance(wire, int) else 0)
         self._members[name] = member
         return member
 

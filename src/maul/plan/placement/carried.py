@@ -9,7 +9,7 @@ from scipy.sparse import csc_array
 from maul.plan.fleet_model import LinkLoad
 from maul.plan.placement.failures import Failure
 from maul.plan.placement.rows import NORMAL, edges_of, worst_bps
-from maul.plan.placement.servers import Cabling, cablings
+from maul.plan.placement.servers import Cabling, cablings, way_of
 from maul.plan.placement.world import World
 from maul.site.model_network import Link
 
@@ -79,7 +79,7 @@ def _cables(world: World, parts: Mapping[str, float]) -> Iterator[tuple[tuple[in
             for sends in (True, False):
                 load = _cable(world, network.links[number], name, (cabling[group], place, sends), share)
                 if load is not None:
-                    yield (number, 0 if (network.links[number].nodes[0] == name) == sends else 1), load
+                    yield (number, way_of(network.links[number], name, sends)[0]), load
 
 
 def _cable(world: World, link: Link, host: str, way: tuple[Cabling, int, bool], share: float) -> LinkLoad | None:
@@ -90,8 +90,7 @@ def _cable(world: World, link: Link, host: str, way: tuple[Cabling, int, bool], 
     worst = (cabling.up_worst if sends else cabling.down_worst)[place]
     if whole * max(part, worst) <= 0:
         return None
-    out = (link.nodes[0] == host) == sends
-    background = link.background.out_bps if out else link.background.back_bps
+    side, background = way_of(link, host, sends)
     moved = worst > part and bool(world.failures)
     ours = whole * share * (worst if moved else part)
     uneven = 2 * link.members * np.log(max(1.0, 1 / part if part else 1.0) * link.members) * whole
@@ -99,13 +98,12 @@ def _cable(world: World, link: Link, host: str, way: tuple[Cabling, int, bool], 
     scale, when = 1.0, "another cable of it is down" if moved else None
     if world.failures and link.members > 1 and not moved:
         scale, when = link.members / (link.members - 1), f"one of its {link.members} members is down"
-    cap = caps.shared if link.shared_by else caps.dedicated
     return LinkLoad(
-        name=link.directions[0 if out else 1],
+        name=link.directions[side],
         capacity_bps=link.capacity,
         background_bps=background,
         shared=bool(link.shared_by),
-        cap=min(cap, caps.failure) if world.failures else cap,
+        cap=caps.normal(shared=bool(link.shared_by), every_failure=bool(world.failures)),
         ours_bps=whole * share * part,
         worst_bps=(background + fullest) * scale,
         worst_when=when,

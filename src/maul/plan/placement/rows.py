@@ -88,9 +88,8 @@ def edges_of(wiring: Wiring, caps: Caps, every_failure: bool) -> Edges:
     ]
     # edge 2i of the wiring leads from the link's first end to its second
     shared = np.array([link is not None and bool(link.shared_by) for link in links], dtype=bool)
-    cap = np.where(shared, caps.shared, caps.dedicated)
-    if every_failure:  # a link that fails somewhere else leaves this one as it is, under the cap of failures
-        cap = np.minimum(cap, caps.failure)
+    ours, everybodys = (caps.normal(shared=one, every_failure=every_failure) for one in (False, True))
+    cap = np.where(shared, everybodys, ours)
     return Edges(
         capacity_bps=numbers([link.capacity if link else 0.0 for link in links]),
         background_bps=numbers(background),

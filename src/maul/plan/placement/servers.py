@@ -150,18 +150,16 @@ def cable_ceilings(
 ) -> Iterator[Ceiling]:
     """What the host's cables and cards let pass, in normal state and when another of its cables is down."""
     for place, link in enumerate(links):
-        forward = link.nodes[0] == host.name
         for sends, (normal, worst) in (
             (True, (cabling.up[place], cabling.up_worst[place])),
             (False, (cabling.down[place], cabling.down_worst[place])),
         ):
             bits = demand.load.sent_bps if sends else demand.load.received_bps
-            out = sends == forward
-            name = link.directions[0 if out else 1]
-            others = link.background.out_bps if out else link.background.back_bps
-            moved = sum(_background(one, host.name, sends) for one in links if one is not link) / max(len(links) - 1, 1)
-            cap = caps.shared if link.shared_by else caps.dedicated
-            states = [(normal, min(cap, caps.failure) if every_failure else cap, others, 1.0, name)]
+            way, others = way_of(link, host.name, sends)
+            name = link.directions[way]
+            moved = sum(way_of(one, host.name, sends)[1] for one in links if one is not link) / max(len(links) - 1, 1)
+            cap = caps.normal(shared=bool(link.shared_by), every_failure=every_failure)
+            states = [(normal, cap, others, 1.0, name)]
             if every_failure and len(links) > 1:
                 what = f"{name} while another cable of it is down"
                 states.append((max(worst, normal), caps.failure, others + moved, 1.0, what))
@@ -187,8 +185,10 @@ def _on_wire(room: float, bits: float, unevenness: float, words: str) -> Ceiling
     return Ceiling(usable / bits, words, "Mbit/s", (more - usable) / bits)
 
 
-def _background(link: Link, host: str, sends: bool) -> float:
-    return link.background.out_bps if (link.nodes[0] == host) == sends else link.background.back_bps
+def way_of(link: Link, host: str, sends: bool) -> tuple[int, float]:
+    """The direction of its cable that a host sends (else receives) on, 0 or 1, and what others send there, bit/s."""
+    out = (link.nodes[0] == host) == sends
+    return (0, link.background.out_bps) if out else (1, link.background.back_bps)
 
 
 def _card_bps(host: Host, link: Link) -> float | None:
