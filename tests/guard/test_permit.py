@@ -140,7 +140,7 @@ def test_pages_are_read_where_the_permit_says_so_and_never_loaded():
 
 
 LAB = OwnPlace(Path("/labs/lab"), "ops", (Route("10.77.0.0/16"),))
-WITH_A_WAY_OUT = replace(LAB, routes=(*LAB.routes, Route("0.0.0.0/0", through_router=True)))
+WITH_A_WAY_OUT = replace(LAB, routes=(*LAB.routes, Route("0.0.0.0/0", "10.77.0.254")))
 
 
 def test_inside_the_lab_its_own_addresses_pass():
