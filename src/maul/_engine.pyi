@@ -37,6 +37,8 @@ class _Status(TypedDict):
     in_flight_seconds: float
     backlog: int
     connections: int
+    connecting: int
+    connect_failed: int
     opened: int
     resumed: int
     ports_exhausted: int

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 /// Longest time that `join` accepts, seconds.
 const JOIN_S_MAX: f64 = 1e6;
 
-const COUNTERS: [(&str, Counter); 20] = [
+const COUNTERS: [(&str, Counter); 22] = [
     ("offered", Counter::Offered),
     ("withheld", Counter::Withheld),
     ("started", Counter::Started),
@@ -25,6 +25,8 @@ const COUNTERS: [(&str, Counter); 20] = [
     ("in_flight", Counter::InFlight),
     ("backlog", Counter::Backlog),
     ("connections", Counter::Connections),
+    ("connecting", Counter::Connecting),
+    ("connect_failed", Counter::ConnectFailed),
     ("opened", Counter::Opened),
     ("resumed", Counter::Resumed),
     ("ports_exhausted", Counter::PortsExhausted),

@@ -24,6 +24,7 @@ pub struct Calendar {
     entries: Vec<Entry>,
     front: u32,
     back: u32,
+    listed: u64,
 }
 
 impl Default for Calendar {
@@ -32,6 +33,7 @@ impl Default for Calendar {
             entries: Vec::new(),
             front: NONE,
             back: NONE,
+            listed: 0,
         }
     }
 }
@@ -54,6 +56,7 @@ impl Calendar {
             back => self.entries[back as usize].behind = slot,
         }
         self.back = slot;
+        self.listed += 1;
     }
 
     /// Forgets the deadline of a slot, if it has one.
@@ -75,6 +78,12 @@ impl Calendar {
             behind => self.entries[behind as usize].before = entry.before,
         }
         self.entries[slot as usize] = UNLISTED;
+        self.listed -= 1;
+    }
+
+    /// How many slots have a deadline.
+    pub fn listed(&self) -> u64 {
+        self.listed
     }
 
     /// The next deadline.
@@ -109,7 +118,7 @@ mod tests {
         calendar.clear(1);
         calendar.clear(99);
         calendar.set(3, 200);
-        assert_eq!(calendar.next_ns(), Some(101));
+        assert_eq!((calendar.next_ns(), calendar.listed()), (Some(101), 3));
         assert_eq!(calendar.expired(100), None);
         assert_eq!(calendar.expired(150), Some(7));
         assert_eq!(calendar.expired(150), Some(0));
@@ -120,6 +129,6 @@ mod tests {
             (None, None)
         );
         calendar.set(5, 300);
-        assert_eq!(calendar.expired(300), Some(5));
+        assert_eq!((calendar.expired(300), calendar.listed()), (Some(5), 0));
     }
 }

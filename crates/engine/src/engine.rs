@@ -361,7 +361,9 @@ impl Engine {
         );
     }
 
-    /// Closes all connections now; what is under way is recorded as stopped.
+    /// Ends everything now; what is under way is recorded as stopped. Connections are reset, and nothing that waited on
+    /// them is sent any more: into a black hole it would go out again and again. The resets are paced, see
+    /// `wire/farewell.rs`, so the engine is done within a second.
     pub fn abort(&self) {
         self.shared.command(Order::Abort, "aborted");
     }

@@ -113,6 +113,8 @@ pub struct Shard {
     end_ns: u64,
     /// When the end of arrivals was noticed.
     draining_ns: Option<u64>,
+    /// Told to abort: connections are reset, and nothing more is said on them.
+    resets: bool,
     tally: Tally,
     records: Vec<u8>,
     counters: Counters,
@@ -149,7 +151,7 @@ impl Shard {
         let chance = Chance::new(plan.seed, resumption, seat.index, seat.count);
         Ok(Self {
             seat,
-            wire: Wire::new(targets, chance, clock)?,
+            wire: Wire::new(targets, chance, clock, plan.timeouts)?,
             slots: Slots::new(
                 plan.endpoints.len(),
                 usize::try_from(connections).unwrap_or(usize::MAX),
@@ -194,6 +196,7 @@ impl Shard {
             start_ns,
             end_ns: start_ns.saturating_add(limit_ns),
             draining_ns: None,
+            resets: false,
             tally: Tally::new(),
             records: Vec::new(),
             counters: Counters::default(),
@@ -247,6 +250,7 @@ impl Shard {
         self.publish();
         self.post();
         self.show_slowest();
+        self.wire.fall_silent(self.seat.count);
         ended
     }
 
@@ -271,7 +275,10 @@ impl Shard {
         match self.shared.order() {
             Order::Run => {}
             Order::Stop => self.drop_backlog(now_ns),
-            Order::Abort => self.abort(now_ns),
+            Order::Abort => {
+                self.resets = true;
+                self.abort(now_ns);
+            }
         }
         let over = self.shared.order() != Order::Run || self.feed.is_over(now_ns);
         if over && self.draining_ns.is_none() {
@@ -407,11 +414,18 @@ impl Shard {
     }
 
     fn time_out(&mut self, number: u32, now_ns: u64) {
-        let (class, text) = match self.slots.get(number).state {
-            State::Connecting => (
-                ErrorClass::ConnectTimeout,
-                "no connection within the time allowed",
-            ),
+        let slot = self.slots.get(number);
+        if let Some(connection) = &slot.connection {
+            connection.hurry();
+        }
+        let (class, text) = match slot.state {
+            State::Connecting => {
+                self.counters.count(Counter::ConnectFailed);
+                (
+                    ErrorClass::ConnectTimeout,
+                    "no connection within the time allowed",
+                )
+            }
             _ => (
                 ErrorClass::Timeout,
                 "no whole answer within the time allowed",
@@ -420,22 +434,23 @@ impl Shard {
         self.end_broken(number, class, now_ns, &text);
     }
 
-    /// Closes every connection and ends everything now.
+    /// Closes every connection and ends everything now; first those that have something to say, which the kernel would
+    /// go on saying.
     fn abort(&mut self, now_ns: u64) {
         self.drop_backlog(now_ns);
         for number in 0..self.slots.len() {
-            match self.slots.get(number).state {
-                State::Vacant => {}
-                State::Idle | State::Leaving => self.close(number),
-                State::Connecting | State::Busy => {
-                    self.end_broken(
-                        number,
-                        ErrorClass::Stopped,
-                        now_ns,
-                        &"stopped while it was in flight",
-                    );
-                }
+            let state = self.slots.get(number).state;
+            if matches!(state, State::Connecting | State::Busy) {
+                self.end_broken(
+                    number,
+                    ErrorClass::Stopped,
+                    now_ns,
+                    &"stopped while it was in flight",
+                );
             }
+        }
+        for number in 0..self.slots.len() {
+            self.close(number);
         }
     }
 }

@@ -47,6 +47,10 @@ pub enum Counter {
     Backlog,
     /// Gauge: open connections.
     Connections,
+    /// Gauge: connections that were begun and do not stand yet, TLS and all.
+    Connecting,
+    /// Connections that were begun and never stood, whatever the reason; not those that we stopped.
+    ConnectFailed,
     /// Connections that stood, TLS and all.
     Opened,
     /// Of these: resumed an earlier TLS session.

@@ -42,6 +42,8 @@ class GeneratorStatus:
     in_flight_seconds: float = 0.0  # the integral of in_flight: its growth over a stretch of time is the mean there
     backlog: int = 0  # due, waiting for a connection or for a ceiling
     connections: int = 0
+    connecting: int = 0  # connections that were begun and do not stand yet
+    connect_failed: int = 0  # connections that were begun and never stood; not those that we stopped
     opened: int = 0  # connections that stood, TLS and all
     resumed: int = 0  # of these: continued an earlier TLS session
     ports_exhausted: int = 0  # connections that failed for want of a local port: the generator's limit
@@ -105,9 +107,9 @@ class Generator(Protocol):
         ...
 
     def stop(self, reason: str, *, now: bool = False) -> None:
-        """No new arrivals; `now` also closes all connections and records what is in flight as STOPPED.
+        """No new arrivals; `now` also records what is in flight as STOPPED and aborts all connections, over a second.
 
-        The first reason stays.
+        Aborted: nothing that waited to be sent is sent any more, one RST says so. The first reason stays.
         """
         ...
 

@@ -262,7 +262,7 @@ def _last(part: Part) -> GeneratorStatus:
     if status.began_ns:
         status = replace(status, began_ns=status.began_ns - part.ahead_ns)
     if part.lost is not None:
-        return replace(status, state=GeneratorState.DONE, in_flight=0, backlog=0, connections=0)
+        return replace(status, state=GeneratorState.DONE, in_flight=0, backlog=0, connections=0, connecting=0)
     if status.state is GeneratorState.DONE and not part.finished:
         return replace(status, state=GeneratorState.DRAINING)  # its last results are still on their way
     if status.state is GeneratorState.READY and part.began:

@@ -281,6 +281,7 @@ impl Shard {
         counters.set(Counter::InFlight, in_flight);
         counters.set(Counter::Backlog, self.backlog.len() as u64);
         counters.set(Counter::Connections, self.slots.connections() as u64);
+        counters.set(Counter::Connecting, self.connecting.listed());
         counters.set(Counter::CpuNs, thread_cpu_ns());
         let next_index = self.ephemeral.next_index().max(self.traced_end);
         counters.set(Counter::EphemeralNext, next_index);

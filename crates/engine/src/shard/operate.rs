@@ -79,6 +79,7 @@ impl Shard {
 
     /// Ends an operation whose connection never stood.
     fn end_unconnected(&mut self, number: u32, failure: &Failure, now_ns: u64) {
+        self.counters.count(Counter::ConnectFailed);
         match failure.lack() {
             Some(Lack::Ports) => self.counters.count(Counter::PortsExhausted),
             Some(Lack::Descriptors) => self.counters.count(Counter::DescriptorsExhausted),
@@ -383,8 +384,10 @@ impl Shard {
         self.requesting.clear(number);
         self.leaving.clear(number);
         self.slow_steps.clear(number);
-        if let Some(connection) = self.slots.vacate(number) {
-            self.wire.close(connection);
+        match self.slots.vacate(number) {
+            Some(connection) if self.resets => self.wire.reset(connection),
+            Some(connection) => self.wire.close(connection),
+            None => {}
         }
     }
 }

@@ -8,10 +8,11 @@ use rustix::net::{self, sockopt};
 
 use super::buffer::{Buffer, Pool, BUFFER_BYTES};
 use super::poller::{Interest, Poller};
+use super::socket::{self, Patience};
 use super::source::Source;
 use super::throttle::{Pace, Throttle};
 use super::tls::{Pumped, Session, PLAIN_BYTES_MAX};
-use super::{socket, Failure, Wire};
+use super::{Failure, Wire};
 use crate::operation::ErrorClass;
 
 /// Portions read or written per readiness, so that one fast connection cannot starve the others.
@@ -73,8 +74,9 @@ impl Connection {
         session: Option<Session>,
         token: u64,
         receive_buffer: Option<usize>,
+        patience: Patience,
     ) -> Result<Self, Failure> {
-        let socket = socket::connect(address, receive_buffer)?;
+        let socket = socket::connect(address, receive_buffer, patience)?;
         poller
             .add(socket.as_fd(), token, Interest::ReadWrite)
             .map_err(Failure::connecting)?;
@@ -142,6 +144,10 @@ impl Connection {
                 Err(errno) => return Err(Failure::connecting(errno)),
             }
             self.connected_ns = wire.clock.now_ns();
+            socket::stands(&self.socket, wire.patience).map_err(|failure| Failure {
+                class: ErrorClass::ConnectFailed,
+                ..failure
+            })?;
             self.stage = if self.session.is_some() {
                 Stage::Handshaking
             } else {
@@ -397,8 +403,26 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn close(self, pool: &mut Pool) {
-        for buffer in [self.out, self.incoming].into_iter().flatten() {
+    /// It timed out: the goodbye that follows is given up soon.
+    pub fn hurry(&self) {
+        socket::hurry(&self.socket);
+    }
+
+    /// Gives its buffers back, and its socket if a reset must go to a peer.
+    pub(super) fn abandon(mut self, pool: &mut Pool) -> Option<OwnedFd> {
+        self.give_buffers(pool);
+        socket::will_reset(&self.socket).then_some(self.socket)
+    }
+
+    pub(super) fn close(mut self, pool: &mut Pool) {
+        self.give_buffers(pool);
+    }
+
+    fn give_buffers(&mut self, pool: &mut Pool) {
+        for buffer in [self.out.take(), self.incoming.take()]
+            .into_iter()
+            .flatten()
+        {
             pool.give(buffer);
         }
     }

@@ -4,6 +4,7 @@
 pub mod buffer;
 pub mod conn;
 pub mod encryption;
+mod farewell;
 pub mod http1;
 pub mod outgoing;
 pub mod poller;
@@ -17,17 +18,19 @@ pub mod tls;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use crate::clock::Clock;
 use crate::operation::ErrorClass;
-use crate::plan::{Endpoint, S3};
+use crate::plan::{Endpoint, Timeouts, S3};
 use buffer::Pool;
 pub use conn::{Connection, Received, Sent};
 pub use poller::{Poller, Ready};
 pub use sessions::Chance;
+use socket::Patience;
 pub use source::{Cut, Source};
 pub use throttle::{Pace, Throttle};
 
@@ -133,8 +136,15 @@ impl Failure {
 
     /// On a connection that stood.
     pub(crate) fn broken(errno: Errno) -> Self {
+        let class = match errno {
+            // The kernel gave up on acknowledgements; an ICMP message that came meanwhile only says why.
+            Errno::TIMEDOUT | Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN => {
+                ErrorClass::Timeout
+            }
+            _ => ErrorClass::Reset,
+        };
         Self {
-            class: ErrorClass::Reset,
+            class,
             cause: Cause::Os(errno),
         }
     }
@@ -196,6 +206,9 @@ pub struct Wire {
     tls: Vec<Option<[Arc<rustls::ClientConfig>; 2]>>,
     chance: Chance,
     turn: usize,
+    patience: Patience,
+    /// Sockets that are to be reset, see [`Wire::reset`].
+    falling: Vec<OwnedFd>,
 }
 
 impl Wire {
@@ -203,7 +216,13 @@ impl Wire {
     ///
     /// # Errors
     /// When the kernel gives no poller.
-    pub fn new(targets: Arc<[Target]>, chance: Chance, clock: Clock) -> io::Result<Self> {
+    pub fn new(
+        targets: Arc<[Target]>,
+        chance: Chance,
+        clock: Clock,
+        timeouts: Timeouts,
+    ) -> io::Result<Self> {
+        let whole = |ms: u64| u32::try_from(ms).unwrap_or(u32::MAX);
         let tls = targets
             .iter()
             .map(|target| {
@@ -221,6 +240,11 @@ impl Wire {
             tls,
             chance,
             turn: 0,
+            patience: Patience {
+                connect_ms: whole(timeouts.connect_ms),
+                request_ms: whole(timeouts.request_ms),
+            },
+            falling: Vec::new(),
         })
     }
 
@@ -245,12 +269,31 @@ impl Wire {
             _ => None,
         };
         let receive_buffer = pace.and_then(Pace::receive_buffer_bytes);
-        Connection::open(&self.poller, address, session, token, receive_buffer)
+        Connection::open(
+            &self.poller,
+            address,
+            session,
+            token,
+            receive_buffer,
+            self.patience,
+        )
     }
 
     /// Takes the buffers of a connection back and closes it.
     pub fn close(&mut self, connection: Connection) {
         connection.close(&mut self.pool);
+    }
+
+    /// Takes the buffers of a connection back and throws away what it had not sent. One that is not connected yet is
+    /// gone at once, without a packet; any other is reset by [`Wire::fall_silent`].
+    pub fn reset(&mut self, connection: Connection) {
+        self.falling.extend(connection.abandon(&mut self.pool));
+    }
+
+    /// Resets what was given to [`Wire::reset`], in its order, paced; one shard of so many does so. Takes a second at
+    /// most.
+    pub fn fall_silent(&mut self, shards: u64) {
+        farewell::reset_all(std::mem::take(&mut self.falling), shards);
     }
 }
 

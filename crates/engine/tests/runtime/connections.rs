@@ -86,6 +86,7 @@ fn an_open_loop_keeps_its_rate_on_a_dead_target() {
     let ended = run(&plan(&dead_url().unwrap(), "get", 1).with("/arrivals", open_loop(400.0, 0.5)));
     assert_eq!(ended.records.len(), 200);
     assert_eq!(ended.only(), (O::Fail, C::ConnectRefused));
+    assert_eq!(ended.get(Counter::ConnectFailed), 200);
 }
 
 #[test]
@@ -103,6 +104,7 @@ fn connections_that_nobody_accepts_time_out() {
         plan(&format!("http://{address}"), "put", 1).with("/timeouts/connect_ms", json!(150));
     let ended = run(&plan);
     assert_eq!(ended.only(), (O::Fail, C::ConnectTimeout));
+    assert_eq!(ended.get(Counter::ConnectFailed), 1);
 }
 
 #[test]

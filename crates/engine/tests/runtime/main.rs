@@ -7,6 +7,7 @@ mod aws_chunked;
 mod bounds;
 mod connections;
 mod exhibits;
+mod farewell;
 mod integrity;
 mod mini_s3;
 mod operations;
