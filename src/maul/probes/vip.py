@@ -9,7 +9,7 @@ from maul.core.sample import Sample
 from maul.hosts.balancer_counters import CounterQuestion, read_counters
 from maul.hosts.host import Host
 from maul.probes.balancer_kernel import VIP_IN, VIP_OUT, VIP_SYN, KernelCounts
-from maul.probes.contract import Fetch, MetricsTarget
+from maul.probes.contract import Fetch, MetricsTarget, why_not
 from maul.probes.cpu import shares_of
 from maul.probes.errand import Errand
 from maul.probes.haproxy import Row, idle_ratio, rows
@@ -198,15 +198,10 @@ def _attempt(missing: dict[str, str], source: str, read: Callable[[], None]) -> 
     """Whether it could be read; if not, why goes to `missing`."""
     try:
         read()
-    except MaulError as error:
-        missing[source] = error.what
-    except OSError as error:  # TimeoutError is one
-        missing[source] = error.strerror or str(error)
-    except ValueError as error:
-        missing[source] = str(error)
-    else:
-        return True
-    return False
+    except (MaulError, OSError, ValueError) as error:  # TimeoutError is an OSError
+        missing[source] = why_not(error)
+        return False
+    return True
 
 
 def _known(values: Mapping[str, float | None]) -> dict[str, float]:
