@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from maul.core.clock import SystemClock
 from maul.core.errors import ExitCode, MachineError
 from maul.hosts import feed_listener
 from maul.hosts.feed_listener import BODY_BYTES_MAX, CALLERS_MAX, Ear, FeedListener
+from waiting import wait_for
 
 
 @pytest.fixture
@@ -49,11 +49,6 @@ def say(ears: FeedListener, words: bytes) -> bytes:
         return answer.split(b" ")[1] if answer else b""
 
 
-def until(condition: object) -> bool:
-    assert callable(condition)
-    return any(condition() or SystemClock().wait(0.02) for _ in range(250))
-
-
 def test_what_is_posted_is_heard(ears, heard):
     assert post(ears, b"one") == 204
     assert post(ears, b"two", "PUT") == 204
@@ -71,7 +66,7 @@ def test_datagrams_are_heard_one_by_one(ears, heard):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         for words in (b"one", b"", b"x" * 60_000):
             line.sendto(words, ("127.0.0.1", ears.ports["log"]))
-    assert until(lambda: len(heard) == 3)
+    assert wait_for(lambda: len(heard) == 3)
     assert sorted(map(len, heard)) == [0, 3, 60_000]
 
 
@@ -120,7 +115,7 @@ def test_callers_that_say_nothing_keep_nobody_out_for_long(ears, heard, monkeypa
                 codes.append(post(ears, b"late"))
             return codes[-1:] == [204]
 
-        assert until(one_more)
+        assert wait_for(one_more)
     assert set(codes) <= {503, 204}
 
 

@@ -13,6 +13,7 @@ from maul.core.errors import MachineError, TargetError
 from maul.core.vantage import Lookout, Notice, Question, Vantage
 from maul.probes.feeds import KEPT_MAX, KEPT_PER_S, READ_PER_S, Feeds, _Asker
 from maul.site.model_vantage import Feed
+from waiting import wait_for
 
 S = 1_000_000_000
 WEB = Feed.model_validate({"name": "web", "kind": "webhook", "listen": "127.0.0.1:0"})
@@ -32,14 +33,14 @@ def post(feeds: Feeds, body: bytes) -> int:
 
 def test_notices_come_from_both_ears_with_the_time_they_came_at():
     clock = FakeClock()
-    with contextlib.closing(Feeds([WEB, LOG], nothing, clock)) as feeds:
+    with Feeds([WEB, LOG], nothing, clock) as feeds:
         lookout: Lookout = feeds
         assert lookout.ask(Question(Vantage.FEED, "web", "vip")) is False
         assert post(feeds, b'{"ip": "198.51.100.10", "action": "ban"}') == 204
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.sendto(b"<133>Jan  1 00:00:00 r1 bgp: RTBH 203.0.113.0/24", ("127.0.0.1", feeds.ports["log"]))
         taken: list[object] = []
-        assert any(len(taken) == 2 or taken.extend(lookout.take()) or SystemClock().wait(0.02) for _ in range(250))
+        assert wait_for(lambda: len(taken) == 2 or taken.extend(lookout.take()))
         assert list(lookout.take()) == []
     found = [one for one in taken if isinstance(one, Notice)]
     assert [(one.source, one.action, one.prefix, one.at_ns) for one in found] == [
@@ -163,7 +164,7 @@ def test_it_is_asked_on_a_thread_of_its_own_until_closed():
     feeds = Feeds([ASKED], fetch, SystemClock())
     assert asked.wait(10)
     taken: list[Notice] = []
-    assert any(taken or taken.extend(feeds.take()) or SystemClock().wait(0.02) for _ in range(250))
+    assert wait_for(lambda: taken or taken.extend(feeds.take()))
     assert (taken[0].source, taken[0].prefix) == ("prom", "192.0.2.1/32")
     feeds.close()
     assert not [one for one in threading.enumerate() if one.name == "feed prom"]

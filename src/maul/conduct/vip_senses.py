@@ -36,8 +36,7 @@ def vip_senses(
     hosts = [site.service(one.service).host for one in wanted if one.host]
     with machines(site, site_path, hosts) as reached:
         vip = _vip(site, endpoint)
-        probe = VipProbe([_target(site, one, vip, reached.get) for one in wanted], fetch, clock)
-        with contextlib.closing(probe):
+        with VipProbe([_target(site, one, vip, reached.get) for one in wanted], fetch, clock) as probe:
             yield [probe]
 
 

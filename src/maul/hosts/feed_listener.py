@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from maul.core.closing import Closes
 from maul.core.errors import MachineError
 
 BODY_BYTES_MAX = 256 * 1024
@@ -39,7 +40,7 @@ class Ear:
     datagrams: bool = False
 
 
-class FeedListener:
+class FeedListener(Closes):
     """Listens from the moment it is made until it is closed."""
 
     def __init__(self, ears: list[Ear]) -> None:

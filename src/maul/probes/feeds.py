@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
 from maul.core.clock import Clock
+from maul.core.closing import Closes
 from maul.core.errors import MaulError, TargetError
 from maul.core.vantage import Notice, Question
 from maul.hosts.feed_listener import Ear, FeedListener
@@ -24,13 +25,13 @@ SERIES_MAX = 1000
 _WHOM = ("prefix", "address")
 
 
-class Feeds:
+class Feeds(Closes):
     """Satisfies `core.vantage.Lookout`: notices come by `take`; there is nothing to ask.
 
     At most `KEPT_PER_S` notices per second are kept, and `KEPT_MAX` between two calls of `take`; what is beyond that is
     counted and told by one notice more.
 
-    >>> with contextlib.closing(Feeds(site.vantage.feeds, fetch, clock)) as feeds:  # doctest: +SKIP
+    >>> with Feeds(site.vantage.feeds, fetch, clock) as feeds:  # doctest: +SKIP
     ...     feeds.take()
     """
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from maul.core.clock import Clock
+from maul.core.closing import Closes
 from maul.core.errors import MaulError
 from maul.core.sample import Sample
 from maul.hosts.balancer_counters import CounterQuestion, read_counters
@@ -39,7 +40,7 @@ class VipTarget:
     host_name: str = "local"
 
 
-class VipProbe:
+class VipProbe(Closes):
     """Metrics are the fields of `guard.mitigation.signals.BalancerSecond`; booleans are 1 or 0, rates per second.
 
     What cannot be read is left out. `answers` is 0, and nothing else comes, when neither page nor machine answers
