@@ -115,6 +115,26 @@ def test_large_answers_that_still_arrive_are_no_silence():
     assert world.log == []
 
 
+def test_who_tells_nothing_for_a_second_is_not_silent():
+    world = World().run(10, generators=TWO)
+    for _ in range(20):
+        world.tick({"g1": good()})
+        world.tick({"g2": good()})
+        world.tick({})
+    assert world.log == []
+    world.tick({"g1": dead()}, diagnosis=UNKNOWN)
+    world.tick({"g2": good()}, diagnosis=UNKNOWN)
+    world.tick({"g1": dead()}, diagnosis=UNKNOWN)
+    assert world.of(Freeze), "what was remembered of a generator outlives a second without word of it"
+
+
+def test_a_generator_that_is_lost_is_no_suspicion_for_ever():
+    world = World().run(10, generators=TWO)
+    world.tick({"g1": good(), "g2": dead()}, diagnosis=UNKNOWN)
+    world.run(10, generators={"g1": good()}, diagnosis=UNKNOWN)
+    assert world.state.stance is Stance.NORMAL
+
+
 def test_another_phase_is_another_habit():
     world = World().run(10, generators=TWO)
     world.terms = replace(TERMS, phase="uploads")

@@ -30,6 +30,8 @@ USUAL_PART = 0.3
 """Of the newest second in the running mean of what is usual."""
 SLOWER, SLOW_MS_MIN, SLOW_ROW = 4.0, 200.0, 3
 """Answers that took so many times as long as in good times, for so many seconds before: saturation, not silence."""
+MISSED_MAX = 3
+"""Who tells nothing for longer is forgotten: he is lost, and that is another matter."""
 SIMULTANEOUS_NS = 3_000_000_000
 ALL = ""
 """Stands for all generators together."""
@@ -52,6 +54,8 @@ class Usual:
     """When the first of them began; 0: none."""
     open_way: bool = False
     """A new connection stood within them."""
+    missed: int = 0
+    """Seconds in a row that nobody told of it."""
 
     @property
     def slowing(self) -> bool:
@@ -111,21 +115,25 @@ def listen(onset: Onset, second: Second, phase: str = "") -> Onset:
         return Onset(phase)
     if phase != onset.phase:
         onset = Onset(phase)
-    counted = dict(second.generators)
-    if len(counted) > 1:
-        counted[ALL] = together(counted.values())
     asked = [attempt for attempt in second.attempts if attempt.question.vantage is Vantage.SENTINEL]
-    return Onset(
-        phase,
-        {
-            name: _next(
-                onset.by_name.get(name, Usual()),
-                one,
-                [attempt for attempt in asked if name in (ALL, attempt.question.who)],
-                second.at_ns,
-            )
-            for name, one in counted.items()
-        },
+    known = {name: onset.by_name.get(name, Usual()) for name in second.generators}
+    found = {name: replace(usual, missed=usual.missed + 1) for name, usual in onset.by_name.items()}
+    for name, one in second.generators.items():
+        found[name] = _next(known[name], one, [of for of in asked if of.question.who == name], second.at_ns)
+    if len(known) > 1:
+        whole = _whole(onset.by_name.get(ALL, Usual()), known.values())
+        found[ALL] = _next(whole, together(second.generators.values()), asked, second.at_ns)
+    return Onset(phase, {name: usual for name, usual in found.items() if usual.missed <= MISSED_MAX})
+
+
+def _whole(before: Usual, told: Iterable[Usual]) -> Usual:
+    """What is usual of all who told something; who did not is no silence."""
+    of = tuple(told)
+    return replace(
+        before,
+        answered=sum(usual.answered for usual in of),
+        in_flight=sum(usual.in_flight for usual in of),
+        received=sum(usual.received for usual in of),
     )
 
 
@@ -179,11 +187,12 @@ def _next(usual: Usual, one: GeneratorSecond, sentinels: Sequence[Attempt], at_n
     score = min(max(0.0, usual.score + gain), SCORE_MAX)
     if gain <= 0:
         usual = _learn(usual, one, came) if came or one.due else usual  # a second without load teaches nothing
-        return replace(usual, score=score, silent_s=0, open_way=False, since_ns=usual.since_ns if score else 0)
+        return replace(usual, score=score, missed=0, silent_s=0, open_way=False, since_ns=usual.since_ns if score else 0)
     stood = one.opened > 0 or any(attempt.connect_ms is not None for attempt in dead)
     return replace(
         usual,
         score=score,
+        missed=0,
         silent_s=usual.silent_s + 1,
         since_ns=usual.since_ns or at_ns - 1_000_000_000,
         open_way=usual.open_way or (usual.silent_s > 0 and stood),
