@@ -14,13 +14,16 @@ class BracketSummary(_Part):
     """
 
     dimension: str
-    """`packets`, `bits`, `new_connections`, `flows`, `requests`; of one source: `… of one generator`."""
+    """`packets`, `bits`, `new_connections`, `flows`, `requests`, all towards the target; `answer_packets`,
+    `answer_bits` back from it; of one source: `… of one generator`."""
     unit: str
     window_s: float
     """The mean is over so many seconds: 1, 5 or 60."""
     survived: float | None
     killed: float | None
     runs: int = 1
+    estimated: bool = False
+    """Not counted by anybody, but reckoned from requests and bytes."""
 
 
 class SuspectSummary(_Part):

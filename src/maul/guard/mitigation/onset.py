@@ -187,7 +187,9 @@ def _next(usual: Usual, one: GeneratorSecond, sentinels: Sequence[Attempt], at_n
     score = min(max(0.0, usual.score + gain), SCORE_MAX)
     if gain <= 0:
         usual = _learn(usual, one, came) if came or one.due else usual  # a second without load teaches nothing
-        return replace(usual, score=score, missed=0, silent_s=0, open_way=False, since_ns=usual.since_ns if score else 0)
+        return replace(
+            usual, score=score, missed=0, silent_s=0, open_way=False, since_ns=usual.since_ns if score else 0
+        )
     stood = one.opened > 0 or any(attempt.connect_ms is not None for attempt in dead)
     return replace(
         usual,

@@ -38,16 +38,17 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
-    """Of one phase: HTTP requests, new connections and bytes of bodies and headers, per second."""
+class Stream:
+    """HTTP requests, new connections and bytes of bodies and headers, per second."""
 
     requests: float = 0.0
     connections: float = 0.0
     sent: float = 0.0
     received: float = 0.0
 
-    def __add__(self, other: "_Stream") -> "_Stream":
-        return _Stream(
+    def __add__(self, other: "Stream") -> "Stream":
+        """The sum."""
+        return Stream(
             self.requests + other.requests,
             self.connections + other.connections,
             self.sent + other.sent,
@@ -63,7 +64,7 @@ def demand_of(
     What nobody paces (filling, audit, clean-up, closed loops) asks for nothing here: it is held to what the placement
     allows.
     """
-    streams = [sum(_streams(phase, traces), _Stream()) for phase in phases if phase.timed]
+    streams = [sum(_streams(phase, traces), Stream()) for phase in phases if phase.timed]
     tls = any(url.startswith("https:") for _, url in endpoints)
     loads = [on_the_wire(one, tls) for one in streams]
     flows = max((sum(part.engine.limits.connections for part in one.passes) for one in phases if one.timed), default=1)
@@ -74,14 +75,14 @@ def demand_of(
             sent_bps=max((one.sent_bps for one in loads), default=0.0),
             received_bps=max((one.received_bps for one in loads), default=0.0),
         ),
-        packets_per_s=max((_packets(one) for one in streams), default=0.0),
+        packets_per_s=max((packets_to(one) for one in streams), default=0.0),
         connections=max(1, flows),
         flows=max(1, flows),
         endpoints=tuple(name for name, _ in endpoints),
     )
 
 
-def on_the_wire(stream: _Stream, tls: bool) -> Load:
+def on_the_wire(stream: Stream, tls: bool) -> Load:
     """With everything around the bytes of HTTP."""
     there, back = (TLS_SENT_BYTES, TLS_RECEIVED_BYTES) if tls else (TCP_BYTES, TCP_BYTES)
     sent = OVERHEAD * (stream.sent + ACKS * stream.received) + stream.connections * there
@@ -94,13 +95,15 @@ def on_the_wire(stream: _Stream, tls: bool) -> Load:
     )
 
 
-def _packets(stream: _Stream) -> float:
-    """From the client: requests and bodies in full segments, an acknowledgement for every second one that comes."""
+def packets_to(stream: Stream) -> float:
+    """Packets per second from the client: requests and bodies in full segments, and an acknowledgement for every second
+    one that comes.
+    """
     data = max(stream.requests, stream.requests + stream.sent / SEGMENT_BYTES)
     return data + stream.received / SEGMENT_BYTES / 2 + stream.connections * HANDSHAKE_PACKETS
 
 
-def _streams(phase: PhasePlan, traces: Mapping[TraceKey, Trace]) -> Iterator[_Stream]:
+def _streams(phase: PhasePlan, traces: Mapping[TraceKey, Trace]) -> Iterator[Stream]:
     for one in phase.passes:
         peak = _peak(phase, one, traces)
         if not peak or not one.expected.operations:
@@ -108,7 +111,7 @@ def _streams(phase: PhasePlan, traces: Mapping[TraceKey, Trace]) -> Iterator[_St
         each = peak / one.expected.operations
         requests = each * one.expected.requests
         use = one.engine.connections.requests_each
-        yield _Stream(
+        yield Stream(
             requests=requests,
             connections=requests / use if use else 0.0,
             sent=each * one.expected.bytes_sent,

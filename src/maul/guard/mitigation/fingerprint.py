@@ -1,0 +1,185 @@
+"""Fingerprint: at which load we were dropped, at which we were not, and how long it took; narrowed over runs.
+
+A protection acts some time after its threshold was crossed, so the load of the last seconds before the silence tells
+neither: what was highest then is the least that is known to be answered by silence, and only what lay further back is
+known to be borne.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from maul.core.mitigation_summary import BracketSummary
+from maul.core.units import show_bitrate
+from maul.guard.mitigation.loads import OF_ONE, WINDOWS_S, Amounts, dimensions, peaks, unit_of
+
+REACTION_S = 10.0
+"""How long a protection may take to act, where nobody knows better."""
+HELD_PART = 0.95
+"""A load is the one that was dropped from the second on in which it comes so near to it."""
+CLOSE = 3.0
+"""A bracket that is wider tells of no particular number."""
+ROUND_WITHIN = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDefault:
+    """What a product ships with."""
+
+    dimension: str
+    value: float
+    says: str
+
+
+DEFAULTS = (
+    KnownDefault("packets", 20_000, "FastNetMon's default: 20,000 packets/s of one address, mean over 5 s"),
+    KnownDefault("bits", 1e9, "FastNetMon's default: 1 Gbit/s of one address, mean over 5 s"),
+    KnownDefault("flows", 3_500, "FastNetMon's default: 3,500 flows of one address (off unless switched on)"),
+    KnownDefault("packets", 500_000, "sFlow-RT ddos-protect's default for TCP floods: 500,000 frames/s"),
+    KnownDefault("packets", 1_000_000, "sFlow-RT ddos-protect's default for IP floods: 1,000,000 frames/s"),
+)
+
+
+def brackets(
+    amounts: Sequence[Amounts], onset_ns: int | None, reaction_s: float = REACTION_S
+) -> tuple[BracketSummary, ...]:
+    """Of every dimension and window: the highest survived, and, where it was stopped at `onset_ns`, the lowest killed.
+
+    `amounts`: of one stretch of load, from `loads.amounts_of`; it ends with the silence, or was never stopped.
+    """
+    if not amounts:
+        return ()
+    end_ns = onset_ns if onset_ns is not None else amounts[-1].at_ns
+    safe_ns = end_ns - round(reaction_s * 1e9)
+    found = []
+    for dimension, estimated in dimensions(amounts).items():
+        for window_s in WINDOWS_S:
+            survived = peaks(amounts, dimension, window_s, 0, safe_ns)
+            killed = peaks(amounts, dimension, window_s, safe_ns, end_ns) if onset_ns is not None else None
+            if survived is None and killed is None:
+                continue
+            found.append(
+                BracketSummary(
+                    dimension=dimension,
+                    unit=unit_of(dimension),
+                    window_s=window_s,
+                    survived=survived.value if survived is not None else None,
+                    killed=killed.value if killed is not None else None,
+                    estimated=estimated,
+                )
+            )
+    return tuple(found)
+
+
+def may_be_it(bracket: BracketSummary) -> bool:
+    """Whether a threshold of this dimension could explain it: what was dropped is more than what was borne."""
+    return bracket.killed is not None and (bracket.survived is None or bracket.killed > bracket.survived)
+
+
+def detect_s(amounts: Sequence[Amounts], onset_ns: int, threshold: BracketSummary | None = None) -> float | None:
+    """How long it took to act. `threshold`: a bracket that says where it lies, of earlier runs; then since its middle
+    was crossed. Without: since the load first came near to what was dropped, which is the most that it can have been.
+
+    None: nothing was seen of the time before.
+    """
+    dimension, window_s = (threshold.dimension, int(threshold.window_s)) if threshold is not None else ("requests", 1)
+    before = [one for one in amounts if one.at_ns <= onset_ns]
+    killed = peaks(before, dimension, window_s, onset_ns - round(REACTION_S * 1e9), onset_ns)
+    if killed is None:
+        return None
+    level = HELD_PART * killed.value
+    if threshold is not None and threshold.killed is not None:
+        level = (threshold.killed + (threshold.survived or threshold.killed)) / 2
+    since_ns: int | None = None
+    for one in reversed(before):
+        value = one.values.get(dimension)
+        if value is None or value < level:
+            break
+        since_ns = one.at_ns - 1_000_000_000
+    return max(0.0, (onset_ns - since_ns) / 1e9) if since_ns is not None else None
+
+
+def narrow(
+    earlier: Sequence[BracketSummary], now: Sequence[BracketSummary]
+) -> tuple[tuple[BracketSummary, ...], tuple[str, ...]]:
+    """What all runs together say: the highest survived, the lowest killed; and what does not fit together, in words.
+
+    Where one run bore more than another was dropped for, the bracket is made as wide as both: the threshold is of
+    another dimension, or it was changed.
+    """
+    by_key = {_key(one): one for one in earlier}
+    merged, notes = [], []
+    for one in now:
+        before = by_key.pop(_key(one), None)
+        if before is None:
+            merged.append(one)
+            continue
+        both, contradicts = _joined(before, one)
+        merged.append(both)
+        if contradicts:
+            notes.append(contradicts)
+    return (*merged, *by_key.values()), tuple(notes)
+
+
+def hints(found: Sequence[BracketSummary]) -> tuple[str, ...]:
+    """Numbers that products ship with, or that people like, within a bracket that is narrow enough to tell."""
+    told: dict[str, None] = {}
+    for one in found:
+        if not may_be_it(one) or one.killed is None or not one.survived or one.killed > CLOSE * one.survived:
+            continue
+        dimension = one.dimension.removesuffix(OF_ONE)
+        within = [
+            known for known in DEFAULTS if known.dimension == dimension and one.survived < known.value <= one.killed
+        ]
+        if one.window_s == 5:
+            told.update({f"{said(one)}: {known.says}": None for known in within})
+        rounds = [value for value in _round_numbers(one.killed) if one.survived < value <= one.killed]
+        if one.window_s == 5 and not within and rounds and one.killed <= ROUND_WITHIN * one.survived:
+            told[f"{said(one)}: a round number lies within, {show(rounds[-1], one.unit)}"] = None
+    return tuple(told)
+
+
+def said(bracket: BracketSummary) -> str:
+    """In words: `packets, mean over 5 s: survived 18,000 packets/s, dropped at 22,000 packets/s`."""
+    window = f"{bracket.dimension.replace('_', ' ')}, mean over {bracket.window_s:g} s"
+    parts = [f"survived {show(bracket.survived, bracket.unit)}"] if bracket.survived is not None else []
+    parts += [f"dropped at {show(bracket.killed, bracket.unit)}"] if bracket.killed is not None else []
+    guess = " (reckoned, not counted)" if bracket.estimated else ""
+    return f"{window}: {', '.join(parts)}{guess}"
+
+
+def show(value: float, unit: str) -> str:
+    """A figure with its unit, three digits of it.
+
+    >>> show(21_934.2, "packets/s"), show(1.04e9, "bit/s")
+    ('21,900 packets/s', '1.04 Gbit/s')
+    """
+    if unit == "bit/s":
+        return show_bitrate(value)
+    return f"{float(f'{value:.3g}'):,.6g} {unit}"
+
+
+def _key(one: BracketSummary) -> tuple[str, float, bool]:
+    return one.dimension, one.window_s, one.estimated
+
+
+def _joined(before: BracketSummary, now: BracketSummary) -> tuple[BracketSummary, str]:
+    survived = [one.survived for one in (before, now) if one.survived is not None]
+    killed = [one.killed for one in (before, now) if one.killed is not None]
+    most, least = max(survived, default=None), min(killed, default=None)
+    says = ""
+    if most is not None and least is not None and least <= most:
+        says = (
+            f"{now.dimension.replace('_', ' ')}, mean over {now.window_s:g} s: one run was dropped at "
+            f"{show(least, now.unit)}, another bore {show(most, now.unit)}; "
+            "the threshold is of another dimension, or it was changed"
+        )
+        most, least = min(survived), max(killed)
+    both = now.model_copy(update={"survived": most, "killed": least, "runs": before.runs + now.runs})
+    return both, says
+
+
+def _round_numbers(around: float) -> Iterator[float]:
+    """1, 2 and 5 times a power of ten up to a figure, the last ones."""
+    power = 10.0 ** (len(str(int(around))) - 2) if around >= 10 else 1.0
+    for scale in (power, 10 * power):
+        yield from (factor * scale for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * scale <= around)
