@@ -45,11 +45,12 @@ def test_nothing_was_answered_so_nothing_goes_on(planned):
 @pytest.mark.parametrize("phase", ["audit", "tidy"])
 def test_a_paced_sweep_has_all_its_keys_and_takes_longer(planned, phase):
     made = planned()
-    before, after = made.phase(phase), paced_phase(made.phase(phase), 20.0, 0.5)
+    before, after = made.phase(phase), paced_phase(made.phase(phase), 20.0, 1e5)
     assert after.expected == before.expected
     for slow, fast in zip(after.passes, before.passes, strict=True):
         assert slow.engine.limits.rate_per_s == 20.0
         assert slow.seconds >= fast.expected.operations / 20.0
+        assert slow.engine.limits.bytes_per_s == 1e5
         assert slow.engine.arrivals.requests == fast.engine.arrivals.requests
         assert slow.engine.arrivals.concurrency == slow.engine.limits.in_flight < fast.engine.arrivals.concurrency
     engine = engine_plan_for(made, after, after.passes[0], RuntimeState())

@@ -26,7 +26,7 @@ def look_again_and_list(stage: Stage, phase: PhasePlan) -> None:
     doubtful = _doubtful(stage)
     for round_ in range(SECOND_LOOKS_MAX):
         count = sum(len(keys) for keys in doubtful)
-        if not count or stage.stopped:
+        if not count or stage.halted:
             break
         pause_s = _declared_lag_s(stage) + _LAG_MARGIN_S
         says = f"{count:,} objects looked wrong; look {round_ + 2} after {pause_s:.1f} s"
@@ -38,7 +38,7 @@ def look_again_and_list(stage: Stage, phase: PhasePlan) -> None:
             for part in key_ranges(keys):
                 _read_range(stage, phase, tenant, part)
         doubtful = _doubtful(stage)
-    if phase.listing and not stage.stopped:
+    if phase.listing and not stage.halted:
         stage.writer.write_text(Text.LISTINGS, listings_text(list(_listings(stage, phase))))
 
 
@@ -57,7 +57,7 @@ def _doubtful(stage: Stage) -> list[Numbers]:
 
 def _read_range(stage: Stage, phase: PhasePlan, tenant: int, keys: KeyRange) -> None:
     for pass_ in _one_pass_per_endpoint(phase, tenant):
-        if not stage.stopped:
+        if not stage.halted:
             run_engines(stage, phase, [(pass_, _narrowed(pass_.engine, keys, stage.state.epochs_used + 1))])
 
 

@@ -122,7 +122,7 @@ def _limit_check(phase: str, found: AxisLimit | None) -> Check:
     if found is None:
         return Check(name="limit", verdict=Verdict.UNKNOWN, says="the search did not begin", phase=phase)
     verdict = Verdict.UNKNOWN
-    if found.why == Why.FLOOR or (found.soak == Judged.BAD and found.why != Why.STOPPED):
+    if found.why == Why.FLOOR or (found.soak == Judged.BAD and found.why not in (Why.STOPPED, Why.FROZEN)):
         verdict = Verdict.FAIL
     elif found.why == Why.FOUND and found.soak != Judged.VOID and found.recovered is not False:
         verdict = Verdict.PASS

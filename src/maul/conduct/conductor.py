@@ -14,6 +14,7 @@ from typing import Any
 
 from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
+from maul.conduct.course import Course, tidying
 from maul.conduct.drill import rehearse
 from maul.conduct.fleet_events import MUSTER, as_details
 from maul.conduct.fleet_up import crew_of
@@ -268,14 +269,10 @@ def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
             sensing(stage.site, stage.writer, stage.clock, fetch),
             watched(stage, place.path, fetch),
         ):
-            for phase in stage.plan.phases:
-                if stage.stopped:
-                    break
-                if phase.kind in BEFORE:
-                    BEFORE[phase.kind](stage, phase)
-                run_phase(stage, phase, AFTER.get(phase.kind), WORK.get(phase.kind, run_passes))
+            course = Course(stage, lambda phase: _run(stage, phase))
+            course.follow()
             tell_pull(stage)
-            tidied = stays and _tidied_after_search(stage)
+            tidied = course.tidied or (stays and _tidied_after_search(stage))
         end = _End(stage.stop.ending, stage.stop.reason, ExitCode.PASS)
     except MaulError as error:
         end = _End(Ending.FAILED, error.message, error.exit_code)
@@ -287,6 +284,12 @@ def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
         stage.note(EventKind.RUN, Edge.ENDED, stage.plan.run_id, end.says, details)
         if stage.writer.failed is not None:
             _say_last(stage, end)
+
+
+def _run(stage: Stage, phase: PhasePlan) -> None:
+    if phase.kind in BEFORE:
+        BEFORE[phase.kind](stage, phase)
+    run_phase(stage, phase, AFTER.get(phase.kind), WORK.get(phase.kind, run_passes))
 
 
 def _beginning(stage: Stage) -> dict[str, Any]:
@@ -308,13 +311,10 @@ def _tidied_after_search(stage: Stage) -> bool:
     if not searched or stage.stop.ending is not Ending.INTERRUPTED:
         return False
     tidy = stage.plan.phases[-1]
-    stage.stop, interrupted = stage.stop.until_hurried(), stage.stop
-    try:
+    with tidying(stage):
         if not stage.stopped:
             run_phase(stage, tidy, AFTER.get(tidy.kind))
         return not stage.stopped
-    finally:
-        stage.stop = interrupted
 
 
 def _tell_leftovers(stage: Stage) -> None:

@@ -6,7 +6,6 @@ longer is none; then nothing ramps (exit 5).
 """
 
 import contextlib
-import math
 
 from maul.conduct.crew import Crew, Many
 from maul.conduct.fleet_events import DRILL, DrillWords, as_details
@@ -18,7 +17,7 @@ from maul.core.errors import GuardError
 from maul.core.event import Edge, EventKind
 from maul.core.generator import GeneratorState, GeneratorStatus
 from maul.plan import EnginePlan, PhasePlan, engine_plan_for
-from maul.plan.budget import peak_per_s
+from maul.plan.budget import phase_peak_per_s
 from maul.plan.engine_plan import Constant, MixEntry, OpenArrivals
 
 RATE_EACH_PER_S = 5.0
@@ -30,7 +29,7 @@ _STEP_S = 0.02
 
 def rehearse(stage: Stage, phase: PhasePlan) -> None:
     """Before a phase that goes higher than all before it. GuardError when the fleet is not silent in time."""
-    crew, peak_per_s = stage.crew, _peak_per_s(phase)
+    crew, peak_per_s = stage.crew, phase_peak_per_s(phase)
     if crew is None or stage.stopped or peak_per_s <= crew.drilled_for_per_s:
         return
     crew.drilled_for_per_s = peak_per_s
@@ -55,15 +54,6 @@ def rehearse(stage: Stage, phase: PhasePlan) -> None:
         )
         crew.lose({lost.name: lost.why for lost in many.lost()})
     _tell(stage, took)
-
-
-def _peak_per_s(phase: PhasePlan) -> float:
-    """The highest rate of a phase; infinite where nothing paces it."""
-    if phase.search is not None:
-        return phase.search.to_per_s
-    profiles = [pass_.engine.arrivals for pass_ in phase.passes]
-    paced = all(isinstance(arrivals, OpenArrivals) for arrivals in profiles)
-    return sum(peak_per_s(arrivals) for arrivals in profiles) if paced else math.inf
 
 
 def _trickle(template: EnginePlan, crew: Crew) -> EnginePlan:

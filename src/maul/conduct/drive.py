@@ -4,7 +4,7 @@ The loop below is the only place where a running engine is looked at. Everything
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from maul.conduct.progress import PhaseProgress, Progress
@@ -29,6 +29,8 @@ _OVERDUE_S = 20.0
 """An engine that is not done this long after its phase's longest duration is closed, whatever it says."""
 OVERDUE = "the engine did not end in time"
 """The stop reason of such an engine."""
+MITIGATION = "mitigation"
+"""The stop reason of engines that must fall silent at once, because somebody upstream stopped their traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,16 @@ class Drive:
     heard: Sequence[Callable[[Drained], None]] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Driven:
-    """How it ended: the engine's last status."""
+    """How it ended: the engine's last status.
+
+    `silent_ns`: since when it was done after it had been told to end at once; `in_time`: that it was.
+    """
 
     status: Mapping[str, Any]
+    silent_ns: int = 0
+    in_time: bool = True
 
 
 Watch = Callable[[Mapping[str, Any]], str | None]
@@ -77,6 +84,7 @@ class Driver:
         levels = _Levels(drive.levels, self._record_event)
         look, load = _Look(drive), LoadMeter()
         began_ns = self._clock.now_ns()
+        ended = Driven({})
         try:
             generator.start()
             while True:
@@ -94,7 +102,7 @@ class Driver:
                     break
                 reason = self._reason_to_stop(status, elapsed_s, drive, watch)
                 if reason:
-                    self._end(generator, reason)
+                    ended = self._end(generator, reason)
                     break
         finally:
             if not generator.join(0.0):
@@ -102,7 +110,7 @@ class Driver:
                 generator.join(_CLOSE_S)
             levels.advance(began_ns, (self._clock.now_ns() - began_ns) / 1e9)
             self._collect(generator, drive, look)  # the last objects too must be in the ledger
-        return Driven(as_mapping(generator.status()))
+        return replace(ended, status=as_mapping(generator.status()))
 
     def _reason_to_stop(
         self, status: Mapping[str, Any], elapsed_s: float, drive: Drive, watch: Watch | None
@@ -113,12 +121,14 @@ class Driver:
             return OVERDUE
         return watch(status) if watch is not None else None
 
-    def _end(self, generator: Generator, reason: str) -> None:
-        at_once = self._stop.pulled is not None
+    def _end(self, generator: Generator, reason: str) -> Driven:
+        at_once = self._stop.pulled is not None or reason == MITIGATION
         generator.stop(reason, now=at_once)
-        if not generator.join(_CLOSE_S if at_once else _STOP_GRACE_S):
+        in_time = generator.join(_CLOSE_S if at_once else _STOP_GRACE_S)
+        if not in_time:
             generator.stop(reason, now=True)
-            generator.join(_CLOSE_S)
+            in_time = generator.join(_CLOSE_S)
+        return Driven({}, self._clock.now_ns(), in_time)
 
     def _collect(self, generator: Generator, drive: Drive, look: "_Look") -> None:
         drained = generator.drain()

@@ -27,7 +27,7 @@ from maul.core.event import Edge, Event, EventKind
 from maul.core.generator import Drained, GeneratorState, GeneratorStatus
 from maul.core.operation import ErrorClass
 from maul.core.sample import Sample
-from maul.core.statuses import COMPLETED
+from maul.core.statuses import COMPLETED, summed
 from maul.fleet.words import LostAgent, StartSkew
 from maul.guard.agents import Answered, odd_agents
 from maul.plan import EnginePlan, PassPlan, PhasePlan
@@ -104,7 +104,7 @@ class FleetDrive:
                 if not loss.told:
                     self._close(load, loss)
         self._crew.lose({loss.lost.name: loss.lost.why for load in self.loads for loss in load.losses})
-        self.did = {name: {key: getattr(one, key) for key in KEPT} for name, one in self._by_agent().items()}
+        self.did = {name: {key: getattr(one, key) for key in KEPT} for name, one in self.by_agent().items()}
 
     def stop_reason(self, told: str) -> str:
         """Why the drive ended: an agent that fell silent by itself, and was made up for, ends it for nobody else."""
@@ -267,21 +267,19 @@ class FleetDrive:
         if self._phase.timed:
             self._stage.progress.step(f"{self._phase.name}: {says}")
 
-    def _by_agent(self) -> dict[str, GeneratorStatus]:
-        """Of all loads; of several, those of one agent added up."""
-        found: dict[str, GeneratorStatus] = {}
+    def by_agent(self) -> dict[str, GeneratorStatus]:
+        """Where each agent stands, in all loads together."""
+        found: dict[str, list[GeneratorStatus]] = {}
         for load in self.loads:
             for name, status in load.many.by_agent().items():
-                known = found.get(name)
-                sums = {key: getattr(status, key) + getattr(known, key) for key in KEPT} if known is not None else {}
-                found[name] = replace(status, **sums)
-        return found
+                found.setdefault(name, []).append(status)
+        return {name: summed(each) for name, each in found.items()}
 
     def _sample(self, now_ns: int) -> None:
         """Rates of each agent since the last time; a note about one whose answers are much worse than the others'."""
         elapsed_s, self._sampled_ns = (now_ns - self._sampled_ns) / 1e9, now_ns
         samples: list[Sample] = []
-        statuses = self._by_agent()
+        statuses = self.by_agent()
         for name, status in statuses.items():
             before = self._before.get(name, GeneratorStatus(GeneratorState.READY))
             rates = {

@@ -31,8 +31,7 @@ class Harm:
         """Nothing is hurt yet."""
         self._stage, self._faults = stage, faults
         self._over = threading.Event()
-        self._hurt: dict[str, str] = {}  # by name of the fault: two may hurt one service
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # two faults may not agree at the same time that one more hurts nobody
         self._threads: list[threading.Thread] = []
         self._bugs: list[Exception] = []
 
@@ -83,10 +82,10 @@ class Harm:
     def _prepared(self, plan: FaultPlan) -> FaultRun:
         service = self._stage.site.service(plan.service)
         with self._lock:
-            why_not = refusal(self._stage.site, plan.service, self._hurt.values())
+            why_not = refusal(self._stage.site, plan.service, self._stage.hurt.values())
             if why_not and not plan.beyond_redundancy:
                 raise MaulError(f"not injected: {why_not}", plan.name)
-            self._hurt[plan.name] = plan.service
+            self._stage.hurt[plan.name] = plan.service
         if service.process is None:
             raise MaulError("not injected: the site does not say which process it is", plan.service)
         target = Target(plan.service, Path(service.process.pidfile), lambda: self._stage.answers(plan.service))
@@ -119,7 +118,7 @@ class Harm:
 
     def _forget(self, plan: FaultPlan) -> None:
         with self._lock:
-            self._hurt.pop(plan.name, None)
+            self._stage.hurt.pop(plan.name, None)
 
     def _wait(self, seconds: float) -> bool:
         """Wait; True when the phase ended or the run was stopped meanwhile."""

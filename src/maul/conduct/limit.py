@@ -18,7 +18,7 @@ from maul.core.generator import Drained
 from maul.core.histogram import Histogram, LatencyKind
 from maul.core.operation import OPERATION_DTYPE
 from maul.insight.gauges import Gauges
-from maul.insight.limits import SearchEvent, objectives_of, show_in_unit
+from maul.insight.limits import FROZEN, SearchEvent, objectives_of, show_in_unit
 from maul.insight.trial_bound import bound_reasons
 from maul.insight.trials import Answers, Recovery, TrialFacts, measure_trial
 from maul.insight.words import show_ms
@@ -55,7 +55,7 @@ def search_limit(stage: Stage, phase: PhasePlan) -> dict[str, Any]:
     goal = phase.search.goal
     for _ in range(goal.moves_max + 1):
         move = next_move(goal, searcher.history)
-        if isinstance(move, Done) or stage.stopped:
+        if isinstance(move, Done) or stage.halted:
             break
         searcher.make(move)
     return searcher.total
@@ -93,8 +93,8 @@ class _Searcher:
     def _try(self, move: Trial | Soak, kind: str) -> SearchEvent:
         ear = _Ear()
         status = self._run(move, ear)
-        if status is None or self.stage.stopped:
-            return SearchEvent.nothing(kind, move.rate_per_s, "cut-short")
+        if status is None or self.stage.halted:
+            return self._broken_off(kind, move)
         facts = measure_trial(
             Answers.of(ear.parts), move.rate_per_s, move.seconds, objectives_of(self.stage.plan, self.phase.name)
         )
@@ -108,6 +108,12 @@ class _Searcher:
             self._remember_baseline(facts, judged)
         reasons = (*facts.why_not, *cut, *(bound if judged is Judged.VOID else ()))
         return SearchEvent(kind, move.rate_per_s, str(judged), move.seconds, facts, "; ".join(reasons))
+
+    def _broken_off(self, kind: str, move: Trial | CoolDown | Soak) -> SearchEvent:
+        """It says nothing: the run was stopped, or its traffic was."""
+        if self.stage.vigil is not None and self.stage.vigil.killed is not None:
+            return SearchEvent.nothing(kind, move.rate_per_s, FROZEN, self.stage.vigil.killed.says)
+        return SearchEvent.nothing(kind, move.rate_per_s, "cut-short")
 
     def _bound(self, status: Mapping[str, Any], facts: TrialFacts, ear: "_Ear") -> tuple[str, ...]:
         """Why it was us; the probes' readings are in the record already."""
@@ -126,8 +132,8 @@ class _Searcher:
         recovery = Recovery(self.baseline_p50_ms, move.rate_per_s, window_s)
         ear = _Ear(recovery, self.stage)
         status = self._run(move, ear)
-        if status is None or self.stage.stopped:
-            return SearchEvent.nothing("cool-down", move.rate_per_s, "cut-short")
+        if status is None or self.stage.halted:
+            return self._broken_off("cool-down", move)
         took_s = float(status["elapsed_s"])
         now = "too much of it went wrong" if ear.median_ms is None else f"the median is {show_ms(ear.median_ms)}"
         was = "" if self.baseline_p50_ms is None else f", and was {show_ms(self.baseline_p50_ms)}"
@@ -148,7 +154,7 @@ class _Searcher:
     def _told(self, event: SearchEvent, made: Made | None) -> str:
         rate = show_in_unit(self.search, event.rate_per_s)
         if made is None:
-            return f"{event.move} at {rate} was cut short"
+            return f"{event.move} at {rate} was cut short{f': {event.says}' if event.says else ''}"
         words = f"{event.move} {self.number} at {rate} for {event.seconds:.0f} s: {event.judged}"
         if isinstance(made, Tried | Soaked) and event.facts is not None:
             words += f", p99 {show_ms(event.facts.p99_ms)}"

@@ -6,22 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from maul.conduct.drive import OVERDUE, Drive, Driven, Driver, Watch, as_mapping
+from maul.conduct.drive import MITIGATION, OVERDUE, Drive, Driven, Driver, Watch, as_mapping
 from maul.conduct.fleet_drive import FleetDrive, require_somebody
 from maul.conduct.fleet_events import together
 from maul.conduct.fleet_load import Secrets, make_loads
 from maul.conduct.harm import Harm
 from maul.conduct.kill import tell_pull
 from maul.conduct.replay import rows_of
+from maul.conduct.seconds import LOCAL
 from maul.conduct.stage import Stage
 from maul.core.errors import InternalError
 from maul.core.event import Edge, EventKind
-from maul.core.generator import Drained, Generator
+from maul.core.generator import Drained, Generator, GeneratorStatus
 from maul.core.summary import Ending
 from maul.core.units import show_duration
 from maul.guard import Action, EndPhase, Snapshot, WatchState, after_pass, decide, limits_for
 from maul.load import GeneratorGroup
 from maul.plan import EnginePlan, PassPlan, PhasePlan, Plan, engine_plan_for, with_secrets
+from maul.plan.resuming import RESUMED
 
 AGAIN_MAX = 8
 """How often what lost agents left undone of a sweep is done again."""
@@ -42,14 +44,14 @@ class Ear(Protocol):
 def run_passes(stage: Stage, phase: PhasePlan) -> dict[str, Any]:
     """The passes of a phase: of a timed one side by side, else one after the other; the sum of their last statuses."""
     total: dict[str, Any] = {}
-    if stage.stopped:
+    if stage.halted:
         return total
     if phase.timed:
         driven = run_together(stage, phase, phase.passes)
         return dict(driven.status) if driven is not None else total
     for pass_ in phase.passes:
         for stretch in stage.state.stretches(pass_.tenant) if pass_.region == "ephemeral" else (None,):
-            if stage.stopped:
+            if stage.halted:
                 return total
             engine_plan = engine_plan_for(stage.plan, phase, pass_, stage.state, stretch=stretch)
             driven = run_engines(stage, phase, [(pass_, engine_plan)]) if engine_plan is not None else None
@@ -71,7 +73,7 @@ def run_phase(
     try:
         with Harm(stage, stage.plan.faults_of(phase.name)):
             total = work(stage, phase)
-        if after is not None and not stage.stopped:
+        if after is not None and not stage.halted:
             after(stage, phase)
     finally:
         stage.note(EventKind.PHASE, Edge.ENDED, phase.name, details={"kind": phase.kind, "status": total})
@@ -105,7 +107,7 @@ def run_engines(
     for _ in range(AGAIN_MAX):
         driven, undone = _run_once(stage, phase, planned, ear)
         total = added(total, driven.status)
-        if not undone or stage.stopped:
+        if not undone or stage.halted:
             break
         stage.progress.step(f"{phase.name}: {len(undone)} stretches of keys are done again: their agents were lost")
         planned = _anew(stage, undone)
@@ -134,6 +136,8 @@ def _run_once(
         fleet = FleetDrive(stage, crew, phase, loads)
         generators = [load.many for load in loads]
     heard = [one.heard for one in (fleet, ear) if one is not None]
+    if stage.vigil is not None:
+        heard.append(stage.vigil.drained)
     drive = Drive(
         phase=phase.name,
         duration_s=max(pass_.seconds for pass_ in passes),
@@ -145,8 +149,10 @@ def _run_once(
     )
     driver = Driver(stage.writer, stage.clock, stage.stop, stage.progress)
     together = generators[0] if len(generators) == 1 else GeneratorGroup(generators, stage.clock)
-    driven = driver.run(together, drive, _watch(stage, phase, passes, ear, fleet))
+    seen = fleet.by_agent if fleet is not None else lambda: {LOCAL: together.status()}
+    driven = driver.run(together, drive, _freezing(stage, phase, seen, _watch(stage, phase, passes, ear, fleet)))
     tell_pull(stage)
+    _tell_silence(stage, driven)
     ended = [driven.status] if len(generators) == 1 else [as_mapping(generator.status()) for generator in generators]
     undone = _settled(stage, passes, ended, fleet)
     if len(ended) > 1:
@@ -226,8 +232,20 @@ def added(total: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def _freezing(stage: Stage, phase: PhasePlan, seen: Callable[[], Mapping[str, GeneratorStatus]], then: Watch) -> Watch:
+    """The vigil comes first: what looks like too many errors may be somebody who drops us."""
+    vigil = stage.vigil
+    if vigil is None:
+        return then
+    return lambda status: MITIGATION if vigil.tick(seen, phase.name) else then(status)
+
+
 def _watch(
-    stage: Stage, phase: PhasePlan, passes: Sequence[PassPlan], ear: Ear | None, fleet: FleetDrive | None
+    stage: Stage,
+    phase: PhasePlan,
+    passes: Sequence[PassPlan],
+    ear: Ear | None,
+    fleet: FleetDrive | None,
 ) -> Watch:
     limits = limits_for(stage.plan, phase, passes, stage.state, stage.began_ns)
     state = WatchState()
@@ -244,6 +262,13 @@ def _watch(
         return ear.enough() if ear is not None else None
 
     return watch
+
+
+def _tell_silence(stage: Stage, driven: Driven) -> None:
+    """How long after the decision the last engine was silent."""
+    if stage.vigil is not None and driven.silent_ns:
+        cut = int(driven.status["errors"].get("STOPPED", 0))
+        stage.vigil.fell_silent(driven.silent_ns, cut, in_time=driven.in_time)
 
 
 def _obey(stage: Stage, action: Action) -> None:
@@ -271,8 +296,10 @@ def _free_bytes(path: Path) -> int | None:
 
 
 def _left_after(plan: Plan, phase: PhasePlan) -> float:
-    index = plan.phases.index(phase)
-    return sum(later.seconds for later in plan.phases[index + 1 :])
+    """Of the plan; a phase that is carried out otherwise than planned, or is a piece of one, comes where that does."""
+    names = [one.name for one in plan.phases]
+    name = phase.name if phase.name in names else phase.name.removesuffix(RESUMED)
+    return sum(later.seconds for later in plan.phases[names.index(name) + 1 :])
 
 
 def _intent(phase: PhasePlan) -> str:

@@ -18,6 +18,7 @@ class Text(StrEnum):
     PLAN = "plan.json"
     PERMIT = "permit.json"
     LISTINGS = "listings.json"
+    SIGNALS = "signals.jsonl"
     LAST_WORDS = "last-words.json"
 
 

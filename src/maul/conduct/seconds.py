@@ -4,7 +4,7 @@ Whatever was not told is None or missing, never zero and never the value before:
 tell "nothing came" from "nobody said".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -169,7 +169,14 @@ def rate_before(seconds: Sequence[Second], onset_ns: int, over: int = 5) -> floa
 
     What was answered, not what was due: a load that comes back must not count on what never went out.
     """
+    return _mean_before(seconds, onset_ns, over, lambda one: one.ok)
+
+
+def bytes_before(seconds: Sequence[Second], onset_ns: int, over: int = 5) -> float:
+    """Bytes per second, sent and received, likewise."""
+    return _mean_before(seconds, onset_ns, over, lambda one: one.bytes_sent + one.bytes_received)
+
+
+def _mean_before(seconds: Sequence[Second], onset_ns: int, over: int, of: Callable[[GeneratorSecond], float]) -> float:
     earlier = [one for one in seconds if one.at_ns <= onset_ns and not one.silent and one.generators][-over:]
-    if not earlier:
-        return 0.0
-    return sum(sum(of.ok for of in one.generators.values()) for one in earlier) / len(earlier)
+    return sum(of(each) for one in earlier for each in one.generators.values()) / len(earlier) if earlier else 0.0

@@ -21,6 +21,7 @@ from maul.site import Site
 
 if TYPE_CHECKING:
     from maul.conduct.link_guard import LinkGuard  # which stands on a stage itself
+    from maul.conduct.vigil import Vigil
 
 NOTHING: Mapping[str, Any] = {}
 GeneratorMaker = Callable[..., Generator]
@@ -50,6 +51,10 @@ class Stage:
     """The agents of a fleet; None: this process makes the load itself."""
     link_guard: "LinkGuard | None" = None
     """Watches the links while a fleet sends; None where there is no fleet, or nothing to watch them by."""
+    vigil: "Vigil | None" = None
+    """Looks out for somebody upstream who stops the traffic; None where nothing is to be sent that it could see."""
+    hurt: dict[str, str] = field(default_factory=dict)
+    """Our own faults that are in force, and whom they hurt."""
     pull_told: bool = False
     """The pull of the kill switch is in the record."""
     harmed: list[FaultSummary] = field(default_factory=list)
@@ -66,7 +71,21 @@ class Stage:
         """Record an event that happens now."""
         self.writer.events([Event(self.clock.now_ns(), kind, edge, name, says, dict(details))])
 
+    def hurting(self) -> tuple[str, ...]:
+        """Our own faults that are in force now."""
+        return tuple(self.hurt.copy())
+
     @property
     def stopped(self) -> bool:
         """Whether the run is to end."""
         return self.stop.stopped.is_set()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether somebody upstream stopped the traffic, so that nothing may be sent."""
+        return self.vigil is not None and self.vigil.killed is not None
+
+    @property
+    def halted(self) -> bool:
+        """Whether no further engine may start in this phase, for one reason or the other."""
+        return self.stopped or self.frozen

@@ -41,7 +41,7 @@ def run_trickle(stage: Stage, phase: PhasePlan) -> dict[str, Any]:
         driven = run_together(stage, phase, phase.passes, ear=turns)
     finally:
         guard.only({})
-    if stage.stopped:
+    if stage.halted:
         return dict(driven.status) if driven is not None else {}
     shared = frozenset(link.name for link in fleet.links if link.shared)
     found = judge_trickle(turns.windows, shared, fleet.trickle_error, guard.inner)

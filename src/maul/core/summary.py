@@ -214,7 +214,7 @@ class TrialSummary(_Part):
     """One move of the search of a limit. Rates in operations per second, as asked and of the steady part.
 
     `move`: trial, cool-down or soak. `judged`: good, bad, void (the generator was the limit), recovered,
-    not-recovered, cut-short. The bounds are those known after it.
+    not-recovered, cut-short, frozen (traffic was stopped by somebody upstream). The bounds are those known after it.
     """
 
     move: str
@@ -241,7 +241,7 @@ class TrialSummary(_Part):
 class AxisLimit(_Part):
     """The highest rate of one axis that still meets the objectives: it lies in [`lower`, `upper`], in `unit`.
 
-    None: there is no such bound. `why`: found, ceiling, floor, generator, not-recovered, out-of-time, stopped.
+    None: there is no such bound. `why`: found, ceiling, floor, generator, not-recovered, out-of-time, stopped, frozen.
     `confirmed`: the bounds had the whole trial time that a bound needs. `soak`: good, bad, void, or none was made.
     `stopped_by`: target, generator or nothing. `per_operation`: units of one operation (bytes of an object, else 1).
     """

@@ -1,7 +1,7 @@
 """The answer of `maul limit`: a fold over the TRIAL events of a record, one answer per axis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,10 @@ from maul.insight.words import show_rate, show_ratio
 from maul.plan import PhasePlan, Plan, SearchPlan
 from maul.plan.search import Answer, Cooled, History, Judged, Made, Soaked, Tried, Why, answer
 
+FROZEN = "frozen"
+"""Traffic was stopped during a move, by somebody upstream or by silence: it says nothing of the rate."""
+_SAYS_NOTHING = frozenset({"cut-short", FROZEN})
+
 
 @dataclass(frozen=True, slots=True)
 class SearchEvent:
@@ -29,15 +33,16 @@ class SearchEvent:
     """trial, cool-down or soak."""
     rate_per_s: float
     judged: str
-    """good, bad, void; of a cool-down recovered or not-recovered; cut-short: the run was stopped meanwhile."""
+    """good, bad, void; of a cool-down recovered or not-recovered; cut-short: the run was stopped meanwhile;
+    frozen: its traffic was."""
     seconds: float
     facts: TrialFacts | None
     says: str
 
     @classmethod
-    def nothing(cls, move: str, rate_per_s: float, judged: str) -> "SearchEvent":
+    def nothing(cls, move: str, rate_per_s: float, judged: str, says: str = "") -> "SearchEvent":
         """A move that was not made, or not to its end."""
-        return cls(move, rate_per_s, judged, 0.0, None, "")
+        return cls(move, rate_per_s, judged, 0.0, None, says)
 
     def as_json(self) -> dict[str, Any]:
         """For the record; `of` reads it back."""
@@ -60,7 +65,7 @@ class SearchEvent:
 
     def made(self) -> Made | None:
         """As the search remembers it; None when it says nothing."""
-        if self.judged == "cut-short":
+        if self.judged in _SAYS_NOTHING:
             return None
         if self.move == "cool-down":
             return Cooled(self.rate_per_s, self.seconds, self.judged == "recovered")
@@ -106,6 +111,8 @@ def _axis(plan: Plan, phase: PhasePlan, search: SearchPlan, moves: Sequence[Span
         history = history if made is None else (*history, made)
         trials.append(_row(span, event, answer(search.goal, history)))
     found = answer(search.goal, history)
+    if any(event.judged == FROZEN for _, event in ended):
+        found = replace(found, why=Why.FROZEN)
     wall = _wall(gauges, trials, found, plan.shards)
     tried = _tried(trials)
     unit = search.bytes_per_operation or 1.0
@@ -174,7 +181,7 @@ def _wall(gauges: Gauges, trials: Sequence[TrialSummary], found: Answer, shards:
 
 def _tried(trials: Sequence[TrialSummary]) -> list[Level]:
     """The trials as levels: what walls, knees and scaling laws are found in."""
-    return [_level(one) for one in trials if one.move == "trial" and one.judged != "cut-short"]
+    return [_level(one) for one in trials if one.move == "trial" and one.judged not in _SAYS_NOTHING]
 
 
 def _longest(levels: Sequence[Level]) -> Level | None:
@@ -244,11 +251,12 @@ def _end_words(found: Answer) -> str:
         Why.NOT_RECOVERED: "After the last bad trial the target did not recover by itself (metastable).",
         Why.OUT_OF_TIME: "The search used up its time.",
         Why.STOPPED: "The search was stopped before its end.",
+        Why.FROZEN: "The search ended when answers suddenly ceased to come; it does not climb there again.",
     }[found.why]
 
 
 def _soak_words(search: SearchPlan, trials: Sequence[TrialSummary]) -> str:
-    soak = next((one for one in reversed(trials) if one.move == "soak" and one.judged != "cut-short"), None)
+    soak = next((one for one in reversed(trials) if one.move == "soak" and one.judged not in _SAYS_NOTHING), None)
     if soak is None:
         return ""
     what = f"The soak of {soak.seconds:.0f} s at {show_in_unit(search, soak.rate_per_s)}"

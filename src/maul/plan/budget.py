@@ -103,6 +103,15 @@ def peak_per_s(arrivals: OpenArrivals | ClosedArrivals | TraceArrivals) -> float
     return max(_segment_peak(segment) for segment in arrivals.profile)
 
 
+def phase_peak_per_s(phase: PhasePlan) -> float:
+    """The highest rate of a phase; infinite where nothing paces it."""
+    if phase.search is not None:
+        return phase.search.to_per_s
+    profiles = [one.engine.arrivals for one in phase.passes]
+    paced = all(isinstance(arrivals, OpenArrivals) for arrivals in profiles)
+    return sum(peak_per_s(arrivals) for arrivals in profiles) if paced else math.inf
+
+
 def _segment_peak(segment: Constant | Ramp | Sine) -> float:
     if isinstance(segment, Ramp):
         return max(segment.from_per_s, segment.to_per_s)

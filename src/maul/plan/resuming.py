@@ -26,7 +26,8 @@ def resumed_phase(phase: PhasePlan, rate_per_s: float, seconds: float, part: flo
         own = rate_per_s * one.expected.operations / operations
         if own > 0:
             steady = steady_pass(one, one.label, RESUMED, own, seconds)
-            passes.append(_lowered(steady, min(own, one.engine.limits.rate_per_s), part))
+            limits = one.engine.limits
+            passes.append(_lowered(steady, min(own, limits.rate_per_s), limits.bytes_per_s * part, part))
     return phase.model_copy(
         update={
             "name": phase.name + RESUMED,
@@ -39,30 +40,31 @@ def resumed_phase(phase: PhasePlan, rate_per_s: float, seconds: float, part: flo
     )
 
 
-def paced_phase(phase: PhasePlan, rate_per_s: float, part: float) -> PhasePlan:
-    """A sweep over keys (audit, clean-up) that goes no faster than this, however fast it is answered."""
-    passes = tuple(_paced(one, rate_per_s, part) for one in phase.passes)
+def paced_phase(phase: PhasePlan, rate_per_s: float, bytes_per_s: float) -> PhasePlan:
+    """A sweep over keys (filling, audit, clean-up) that goes no faster than this, however fast it is answered."""
+    passes = tuple(_paced(one, rate_per_s, bytes_per_s) for one in phase.passes)
     seconds = [one.seconds for one in passes]
     return phase.model_copy(update={"passes": passes, "seconds": round(math.fsum(seconds), 3)})
 
 
-def _paced(one: PassPlan, rate_per_s: float, part: float) -> PassPlan:
-    seconds = max(one.seconds, round(one.expected.operations / rate_per_s, 3))
-    slower = _lowered(one, min(rate_per_s, one.engine.limits.rate_per_s), part)
-    arrivals = slower.engine.arrivals
+def _paced(one: PassPlan, rate_per_s: float, bytes_per_s: float) -> PassPlan:
+    """With half of its clients, too: they connect all at once."""
+    limits, arrivals = one.engine.limits, one.engine.arrivals
+    slower = _lowered(one, min(rate_per_s, limits.rate_per_s), min(bytes_per_s, limits.bytes_per_s), 0.5)
     if isinstance(arrivals, ClosedArrivals):
         arrivals = arrivals.model_copy(update={"concurrency": slower.engine.limits.in_flight})
+    each_s = max(one.expected.requests / rate_per_s, one.expected.bytes / bytes_per_s)
     engine = slower.engine.model_copy(update={"arrivals": arrivals})
-    return slower.model_copy(update={"seconds": seconds, "engine": engine})
+    return slower.model_copy(update={"seconds": max(one.seconds, round(each_s, 3)), "engine": engine})
 
 
-def _lowered(one: PassPlan, rate_per_s: float, part: float) -> PassPlan:
-    """With lower ceilings: of its rate, and of what it has open at once."""
+def _lowered(one: PassPlan, rate_per_s: float, bytes_per_s: float, part: float) -> PassPlan:
+    """With lower ceilings: of its rates, and `part` of what it has open at once."""
     limits = one.engine.limits
     changed = limits.model_copy(
         update={
             "rate_per_s": rate_per_s,
-            "bytes_per_s": max(1.0, limits.bytes_per_s * part),
+            "bytes_per_s": max(1.0, bytes_per_s),
             "in_flight": max(1, math.floor(limits.in_flight * part)),
             "connections": max(1, math.floor(limits.connections * part)),
         }

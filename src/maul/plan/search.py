@@ -35,6 +35,7 @@ class Why(StrEnum):
     NOT_RECOVERED = "not-recovered"  # after a bad trial the target did not come back by itself
     OUT_OF_TIME = "out-of-time"  # trials or time of the search are used up
     STOPPED = "stopped"  # somebody ended the run in the middle of the search
+    FROZEN = "frozen"  # traffic was stopped by somebody upstream, or by silence
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ STATES = {
     "bad": (colours.BAD, "x"),
     "void": (colours.VOID, "diamond"),
     "cut-short": (colours.MUTED, "dash"),
+    "frozen": (colours.MUTED, "dash"),
 }
 
 

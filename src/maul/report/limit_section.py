@@ -15,6 +15,7 @@ CHIPS = {
     "recovered": Chip("recovered", "plain"),
     "not-recovered": Chip("not recovered", "fail", "✕"),
     "cut-short": Chip("cut short", "unknown", "○"),
+    "frozen": Chip("frozen", "unknown", "○"),
 }
 WHY = {
     "found": "an interval as narrow as asked for",
@@ -23,6 +24,7 @@ WHY = {
     "generator": "the load generator was the limit",
     "not-recovered": "the target did not recover by itself",
     "out-of-time": "the time of the search was used up",
+    "frozen": "answers suddenly ceased to come",
     "stopped": "the run was stopped",
 }
 COLUMNS = (
