@@ -24,7 +24,7 @@ class ClassifyTerms:
     balancers: Sequence[str] = ()  # services whose counters are read
     feeds: Sequence[str] = ()
     addresses: Mapping[str, str] = field(default_factory=dict)  # of endpoints: to read notices and to name the scope
-    sources: Mapping[str, str] = field(default_factory=dict)  # of generators, likewise
+    sources: Mapping[str, str] = field(default_factory=dict)  # of generators and lookouts, likewise; who shares a fate
     port: int = 443  # of the loaded endpoint
     other_port: int = 80  # of the same address: an answer there, be it a refusal, tells that only the port is dropped
     baseline_s: int = 20  # seconds before the onset that tell what is usual
