@@ -14,6 +14,7 @@ from maul.guard.mitigation.terms import ClassifyTerms
 HALF = (0.15, 0.85)  # shares of answers between which it is neither well nor dead
 LATE_MS = 900.0  # the first SYN is repeated after one second (RFC 6298)
 REVIVED_MIN = 3  # answers in a row
+LOADED_MIN = 4  # attempts under load that are enough to tell
 
 
 class Reading(NamedTuple):
@@ -88,11 +89,35 @@ def felt(episode: Episode, terms: ClassifyTerms) -> dict[str, Felt]:
                 before.setdefault(kind, []).append(attempt)
             elif began_ns >= episode.began_ns + NS or (not is_answer(attempt) and began_ns >= episode.began_ns):
                 after.setdefault(kind, []).append(attempt)  # an answer of the first second may be from before
-    return {
+    split = {
         kind: _split(before.get(kind, []), after.get(kind, []))
         for kind in {*before, *after}
         if not _never_worked(before.get(kind, []))
     }
+    over_ns = over(episode, split)
+    return {kind: _while_it_lasted(one, over_ns, episode) for kind, one in split.items()}
+
+
+def over(episode: Episode, felt: Mapping[str, Felt]) -> int | None:
+    """When the target answered again: the load, or new connections from anywhere. None: it did not, so far."""
+    if episode.ended_ns is not None:
+        return episode.ended_ns
+    again = [one.since[0].at_ns for kind in ("fresh", "external") if (one := felt.get(kind)) and one.revived]
+    return min(again, default=None)
+
+
+def _while_it_lasted(one: Felt, over_ns: int | None, episode: Episode) -> Felt:
+    """Without what was felt when it was over; and under load alone, where enough was: overload ends with the load."""
+    bad, since = list(one.bad), list(one.since)
+    if over_ns is not None:
+        bad, since = [each for each in bad if each.at_ns < over_ns], [each for each in bad if each.at_ns >= over_ns]
+        since += one.since
+    if episode.during:
+        last_ns = episode.during[-1].at_ns
+        loaded = [each for each in bad if each.at_ns < last_ns]
+        if len(loaded) >= LOADED_MIN:
+            bad = loaded
+    return Felt(one.before, bad, since)
 
 
 def _never_worked(before: Sequence[Attempt]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 
-from maul.core.vantage import Attempt, Reach, Vantage
+from maul.core.vantage import Attempt, Reach, TcpFacts, Vantage
 from maul.guard.mitigation.digest import NS, Count, Digest
 from maul.guard.mitigation.terms import ClassifyTerms
 
@@ -17,6 +17,7 @@ STEP_MAX = 10.0  # no single second counts for more
 GOOD_S = 3  # so many good seconds one after the other: it is over
 KEPT_S = 30  # what was over for longer is past
 DEAD_EXPECTED_MIN = 5.0  # a generator is dead when so many answers were due and none came
+LATER_MS = 800.0  # the first SYN is sent again after a second (RFC 6298)
 FAILING_MIN = 3  # attempts in a row, where there is no load to tell
 
 
@@ -173,11 +174,12 @@ def _by_attempts(digests: Sequence[Digest], loaded: Sequence[Digest], terms: Cla
             elif attempt.reach is not Reach.LOCAL:
                 failing.setdefault(who, []).append(began)
     long = [times[0] for times in failing.values() if len(times) >= FAILING_MIN]
+    if long and loaded and loaded[-1].at_ns - min(long) > KEPT_S * NS and not digests[-1].second.silent:
+        long = []  # the load does well all the same: that asker has a trouble of its own
+    long += _others_speak(digests, terms) or _later(loaded)
     if not long:
         return None
     began = min(long)
-    if loaded and loaded[-1].at_ns - began > KEPT_S * NS and not digests[-1].second.silent:
-        return None  # the load does well all the same: that asker has a trouble of its own
     return Episode(
         began,
         None,
@@ -187,6 +189,44 @@ def _by_attempts(digests: Sequence[Digest], loaded: Sequence[Digest], terms: Cla
         digests,
         alive=frozenset(name for each in loaded[-1:] for name, count in each.generators.items() if count.ok > 0),
     )
+
+
+def _others_speak(digests: Sequence[Digest], terms: ClassifyTerms) -> list[int]:
+    """Somebody else than before answers the SYN: another window, other options, attempt after attempt, until now."""
+    usual: dict[tuple[Vantage, str], TcpFacts] = {}
+    other: dict[tuple[Vantage, str], list[int]] = {}
+    for each in digests:
+        for began, attempt in each.attempts:
+            question, tcp = attempt.question, attempt.tcp
+            if question.endpoint not in terms.loaded or question.port or attempt.connect_ms is None:
+                continue
+            if tcp.send_wscale is None and tcp.window_zero is None:
+                continue
+            who = (question.vantage, question.who)
+            before = usual.setdefault(who, tcp)
+            if tcp.window_zero is before.window_zero and _options(tcp) == _options(before):
+                other.pop(who, None)
+            else:
+                other.setdefault(who, []).append(began)
+    return [times[0] for times in other.values() if len(times) >= FAILING_MIN]
+
+
+def _options(tcp: TcpFacts) -> tuple[int | bool | None, ...]:
+    return tcp.mss, tcp.send_wscale, tcp.sack, tcp.timestamps
+
+
+def _later(loaded: Sequence[Digest]) -> list[int]:
+    """New connections of the load take about a second longer, second after second: a SYN is wasted each time."""
+    timed = [(each.at_ns - NS, each.connect_p50_ms) for each in loaded if each.connect_p50_ms is not None]
+    if len(timed) < 6:
+        return []
+    late: list[int] = []
+    for at, took in timed[3:]:
+        if took - timed[0][1] >= LATER_MS:
+            late.append(at)
+        else:
+            late.clear()
+    return late[:1] if len(late) >= FAILING_MIN else []
 
 
 def _works(attempt: Attempt) -> bool:

@@ -10,6 +10,7 @@ from maul.guard.mitigation.episode import Episode, expected
 from maul.guard.mitigation.terms import ClassifyTerms
 
 TOGETHER_NS = 3 * NS
+DIP_NS = 9 * NS  # a connection that hears nothing for longer dies by itself
 ALL, PART, FEW = 0.9, 0.15, 0.03  # shares of what was due that got no answer at all
 
 Features = Mapping[str, Reading]
@@ -20,7 +21,7 @@ def features(episode: Episode, terms: ClassifyTerms) -> Features:
     """Everything that can be told."""
     felt = doors.felt(episode, terms)
     sick = episode.dead if episode.alive else frozenset[str]()
-    fresh = doors.door("a new connection from a generator's host", felt.get("fresh"))
+    fresh = doors.door("a new connection from a generator's host", felt.get("fresh")) or _fresh_of_load(episode)
     external = doors.door("the target, asked from outside,", felt.get("external"))
     sentinel = doors.sentinels(felt.get("sentinel"), sick)
     near = [felt[kind] for kind in ("fresh", "external") if kind in felt]
@@ -167,6 +168,20 @@ def _late_connects(episode: Episode) -> Reading | None:
     return None
 
 
+def _fresh_of_load(episode: Episode) -> Reading | None:
+    """How the load's own new connections do, while nobody else tries one."""
+    seconds = episode.during[-10:]
+    if episode.dead or episode.ended_ns is not None:
+        return None
+    stood = sum(each.opened for each in seconds)
+    failed = sum(each.kinds.get("unconnected", 0.0) for each in seconds)
+    if failed < 3:
+        return None
+    says = f"{failed:.0f} new connections of the load timed out, {stood:.0f} stood"
+    share = stood / (stood + failed)
+    return Reading("dead" if share <= doors.HALF[0] else "half" if share < doors.HALF[1] else "ok", says)
+
+
 def _relief(episode: Episode, felt: Mapping[str, doors.Felt]) -> Reading | None:
     """Whether the target is well again as soon as the load is silent (overload), or stays dead (a decision)."""
     quiet = [each for each in episode.silent if each.second.silent]
@@ -196,8 +211,10 @@ def _revival(episode: Episode, felt: Mapping[str, doors.Felt], sentinel: Reading
     by_knock = any(kind in felt and felt[kind].revived for kind in ("fresh", "external"))
     if not by_load and not by_knock:
         return None
+    over_ns = doors.over(episode, felt)
+    short = over_ns is not None and over_ns - episode.began_ns <= DIP_NS
     old = sentinel.level if sentinel is not None else ""
-    if old in {"dead", "reset"}:
+    if old in {"dead", "reset"} and short:
         return Reading("new-only", "it came back for new connections; what stood before did not")
     return Reading("all" if old in {"ok", "slow"} else "back", "it came back by itself")
 
