@@ -43,7 +43,7 @@ class TcpFacts:
     send_wscale: int | None = None  # the peer's window scale, as its SYN-ACK offered it; 0: it offered none
     sack: bool | None = None
     timestamps: bool | None = None
-    window_zero: bool | None = None  # the SYN-ACK's window was 0: a proxy that speaks for the server
+    window_zero: bool | None = None  # the peer's first window was 0: a proxy speaks for the server
     syn_retransmits: int | None = None  # SYNs that went out again before one was answered
     retransmits: int | None = None  # segments sent again since it stands
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from .tcp_line import Ended, Gate, Line
 
-CONNECT_S = 3.0
+CONNECT_S = 3.2
+"""A little longer than a router (or this machine) looks for the next hop before it says that it found none: 3.1 s."""
 ANSWER_S = 3.0
 PACE_S = 1.0
-"""Between the beginnings of two attempts, at least."""
+"""Between two attempts, at least; the kernel sends an unanswered SYN again each second."""
 _ANSWER_BYTES_MAX = 256 * 1024
 _HEAD_BYTES_MAX = 64 * 1024
 
@@ -156,12 +157,17 @@ def _hear(line: Line, told: dict[str, Any], answer: Answer, until: float) -> Non
     told.update(status=answer.status, reach=reach_of(answer.status), says=f"HTTP {answer.status}")
 
 
-def due_s(now: float, began: float, every_s: float, *, quiet: bool, asked: bool) -> float:
-    """Seconds until the next attempt may begin, when the last one began at `began`; infinite: none is wanted.
+def due_s(now: float, last: float, every_s: float, *, quiet: bool, asked: bool) -> float:
+    """Seconds until the next attempt may begin; infinite: none is wanted. `last`: see `last_sent`.
 
     >>> due_s(10.0, 9.5, 5.0, quiet=False, asked=False), due_s(10.0, 9.5, 5.0, quiet=True, asked=True)
     (4.5, 0.5)
     """
     if asked:
-        return max(0.0, began + PACE_S - now)
-    return float("inf") if quiet or every_s <= 0 else max(0.0, began + max(every_s, PACE_S) - now)
+        return max(0.0, last + PACE_S - now)
+    return float("inf") if quiet or every_s <= 0 else max(0.0, last + max(every_s, PACE_S) - now)
+
+
+def last_sent(began: float, ended: float) -> float:
+    """From when on the next attempt waits: of a long one its end, as its SYN may have gone out again just now."""
+    return began if ended - began < PACE_S else ended

@@ -9,7 +9,7 @@ from typing import Any
 
 from maul.core.clock import Clock, SystemClock
 from maul.core.vantage import Attempt, Notice, Question, Reach, TcpFacts, Vantage
-from maul.s3.doorstep import GENTLE, PACE_S, Limits, due_s
+from maul.s3.doorstep import GENTLE, PACE_S, Limits, due_s, last_sent
 from maul.s3.doorstep import knock as knock_once
 from maul.s3.endpoint import Endpoint, Url
 from maul.s3.tcp_line import Gate, Stopped
@@ -27,9 +27,13 @@ def gate(endpoint: Endpoint, address: str, *, ca_pem: str | None = None, source:
     """
     url = Url.parse(endpoint.url)
     shown = f"[{url.host}]" if ":" in url.host else url.host
-    context = context_for(endpoint.ca, ca_pem) if url.scheme == "https" else None
-    name = endpoint.server_name or url.host
-    return Gate(address, url.port, f"{shown}:{url.port}", context, name, source)
+    host, name = f"{shown}:{url.port}", endpoint.server_name or url.host
+    if url.scheme == "http":
+        return Gate(address, url.port, host, source=source)
+    context = context_for(endpoint.ca, ca_pem)
+    if ca_pem is None and endpoint.ca is not None:
+        ca_pem = endpoint.ca.read_text(encoding="utf-8", errors="replace")  # comments may hold anything
+    return Gate(address, url.port, host, context, name, source, ca_pem or "")
 
 
 def attempt_of(told: Mapping[str, Any], question: Question, at_ns: int) -> Attempt:
@@ -130,25 +134,26 @@ class Rounds:
             self._wake.close()
 
     def _go(self) -> None:
-        began = time.monotonic() - max(self._every_s, PACE_S)
-        while (question := self._next(began)) is not None:
+        last = time.monotonic() - max(self._every_s, PACE_S)
+        while (question := self._next(last)) is not None:
             began, at_ns = time.monotonic(), self._clock.now_ns()
             where = self._gates[question.endpoint]
             try:
                 told = knock_once(where, question.port, question.large, stop=self._wake.fd)
             except Stopped:
                 return
+            last = last_sent(began, time.monotonic())
             self._came.append(attempt_of(told, question, at_ns))
             with self._changed:
                 if self._asked is question:
                     self._asked = None
 
-    def _next(self, began: float) -> Question | None:
+    def _next(self, last: float) -> Question | None:
         """Wait for the next question's moment; None: it is over."""
         with self._changed:
             while not self._over:
                 asked = self._asked is not None
-                wait_s = due_s(time.monotonic(), began, self._every_s, quiet=self._quiet, asked=asked)
+                wait_s = due_s(time.monotonic(), last, self._every_s, quiet=self._quiet, asked=asked)
                 if wait_s <= 0:
                     return self._asked or self._routine
                 self._changed.wait(None if wait_s == float("inf") else wait_s)

@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _CHUNK = 64 * 1024
@@ -70,7 +70,8 @@ _BROKEN = {
 @dataclass(frozen=True)
 class Gate:
     """One endpoint, at the one address that was checked. `host`: for the Host header; `context` None: plain HTTP;
-    `source`: the address to send from, empty for the kernel's choice."""
+    `source`: the address to send from, empty for the kernel's choice; `ca_pem`: whom the context trusts, as text,
+    empty for the system's authorities."""
 
     address: str
     port: int
@@ -78,6 +79,7 @@ class Gate:
     context: ssl.SSLContext | None = None
     server_name: str = ""
     source: str = ""
+    ca_pem: str = field(default="", repr=False)
 
 
 class Ended(Exception):  # noqa: N818 (an outcome, no error)
@@ -130,7 +132,7 @@ class Line:
             self._poll.register(self._stop, select.POLLIN)
         self._wait(select.POLLOUT, until)
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
+        if code or self._told is not None:  # reading the error queue took the error away
             raise self._broken(code, connected=False)
         took_ms = (time.monotonic() - began) * 1e3
         self._at_first = self._info()
