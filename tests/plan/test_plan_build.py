@@ -155,6 +155,15 @@ def test_what_the_site_does_not_have_is_refused(planned, changes, message):
     assert message_of(planned, *changes) == message
 
 
+@pytest.mark.parametrize("kind", ["control", "private"])
+def test_what_is_only_looked_at_is_never_loaded(planned, place, kind):
+    door = place.endpoints[0]
+    object.__setattr__(door, "kind", kind)
+    assert message_of(planned) == (
+        f'c.yaml:3:22: target.endpoints[0]: "vip" is a {kind} endpoint of the site, which is only looked at; name another'
+    )
+
+
 def test_unknown_faults_are_refused_when_faults_are_known(planned):
     assert message_of(planned, fault_kinds=["process.stop", "process.kil"]) == (
         'c.yaml:16:25: faults[0].fault: "process.kill" is not understood (did you mean "process.kil"?)'

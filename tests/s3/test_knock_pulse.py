@@ -29,9 +29,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def sentinel(serve: Callable[[socket.socket], None]) -> Iterator[Sentinel]:
+def sentinel(serve: Callable[[socket.socket], None], ports: frozenset[int] | None = frozenset()) -> Iterator[Sentinel]:
     with listening(serve) as port:
-        one = Sentinel("g1", "vip", {"vip": gate(Endpoint("vip", f"http://127.0.0.1:{port}"), "127.0.0.1")})
+        one = Sentinel(
+            "g1", "vip", {"vip": gate(Endpoint("vip", f"http://127.0.0.1:{port}"), "127.0.0.1", ports=ports)}
+        )
         try:
             yield one
         finally:
@@ -159,9 +161,14 @@ def test_who_is_not_there_is_tried_now_and_then() -> None:
     assert seen[1].at_ns - seen[0].at_ns > 0.4e9
 
 
+def test_a_port_that_nobody_checked_is_not_tried() -> None:
+    with sentinel(answering) as lookout:
+        assert not lookout.ask(Question(Vantage.IDLE, "g1", "vip", port=22))
+
+
 def test_an_idle_question_is_a_knock_of_its_own_beside_the_pulse() -> None:
     """On its own thread: a knock that hangs must not stop the heart."""
-    with sentinel(answering) as lookout, listening(lambda other: other.recv(10) and None) as other:
+    with sentinel(answering, None) as lookout, listening(lambda other: other.recv(10) and None) as other:
         asked = Question(Vantage.IDLE, "g1", "vip", port=other)
         assert lookout.stands(5)
         assert lookout.ask(asked)

@@ -10,6 +10,7 @@ from maul import site
 from maul.core.errors import CampaignError
 from maul.site.checks import CROSS_CHECKS
 from maul.site.checks_network import NETWORK_CHECKS
+from maul.site.checks_vantage import VANTAGE_CHECKS
 from maul.site.model import Site
 
 SOUND = """\
@@ -33,7 +34,7 @@ endpoints:
 credentials: {file: keys.json}
 redundancy: {copies: 2, survives: 1, across: rack}
 """
-OF_THE_PLACE = [rule for rule in CROSS_CHECKS if rule not in NETWORK_CHECKS]
+OF_THE_PLACE = [rule for rule in CROSS_CHECKS if rule not in (*NETWORK_CHECKS, *VANTAGE_CHECKS)]
 
 
 def with_line(old, new):

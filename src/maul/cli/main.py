@@ -14,7 +14,21 @@ from maul.cli.bugs import bug_message
 from maul.core.errors import ExitCode, MaulError
 
 VERBS = (
-    *("beat", "plan", "limit", "hit", "calibrate", "report", "compare", "stop", "serve", "heal", "wipe", "audit"),
+    *(
+        "beat",
+        "plan",
+        "limit",
+        "hit",
+        "knock",
+        "calibrate",
+        "report",
+        "compare",
+        "stop",
+        "serve",
+        "heal",
+        "wipe",
+        "audit",
+    ),
     *("agent", "lab", "fleet", "campaign", "permit", "site"),
 )
 """In the order of the help. Each is a module of `maul.cli`: with a function of that name, or an `app` of its own."""

@@ -15,6 +15,7 @@ from maul.core.errors import CampaignError, ExitCode
 from maul.core.units import parse_bitrate
 from maul.plan.fleet_model import FleetPlan
 from maul.report import network_map
+from maul.site.checks_vantage import blind_spots
 from maul.site.importing import Fragment, Rules, ansible, containerlab, draft, lldp, merge, netbox, verify
 from maul.site.importing.fragment import counted, site_name
 from maul.site.importing.rules import Tier
@@ -116,6 +117,8 @@ def check(
     network = place.network
     wired = f", {counted(len(network.switches), 'switch')}, {counted(len(network.links), 'link')}" if network else ""
     screen.say(f"{site}: site {place.name!r} fits together: {counted(len(place.hosts), 'host')}{wired}")
+    for spot in blind_spots(place):
+        screen.say(f"vantage: {spot}")
     if not lldp_files:
         return ExitCode.PASS
     asked = [(lldp.host_of_file(name), lldp.read(text, name)) for name, text in _host_texts(lldp_files).items()]

@@ -108,14 +108,23 @@ def permit(
 
 
 def asked_of(site: Site) -> dict[str, str]:
-    """The pages that probes and faults look at, by name: of a site's services, and those that count for its network."""
+    """What is not loaded but only asked, by name: pages of a site's services, those that count for its network, and
+    what its vantage points ask."""
     services = {
         f"{service.name}, {what}": url
         for service in site.services
         for what, url in (("health", service.health), ("metrics", service.metrics))
         if url is not None
     }
-    return {**services, **_counters_of(site)}
+    return {**services, **_counters_of(site), **_vantages_of(site)}
+
+
+def _vantages_of(site: Site) -> dict[str, str]:
+    lookouts = {
+        f"lookout {one.name}": one.prometheus or site.endpoint(one.endpoint).url for one in site.vantage.lookouts
+    }
+    feeds = {f"feed {one.name}": one.url for one in site.vantage.feeds if one.url is not None}
+    return {**lookouts, **feeds}
 
 
 def _counters_of(site: Site) -> dict[str, str]:

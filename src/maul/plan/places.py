@@ -15,8 +15,8 @@ from maul.site.model import Endpoint
 
 
 def endpoint_problems(campaign: Campaign, site: Site) -> Iterator[Problem]:
-    """Endpoints that the site does not have, or that are named twice."""
-    known = [endpoint.name for endpoint in site.endpoints]
+    """Endpoints that the site does not have, that are only looked at, or that are named twice."""
+    known = {endpoint.name: endpoint.kind for endpoint in site.endpoints}
     places: list[tuple[KeyPath, tuple[str, ...]]] = [(("target", "endpoints"), campaign.target.endpoints)]
     for index, phase in enumerate(campaign.phases):
         if isinstance(phase, AuditPhase):
@@ -27,6 +27,9 @@ def endpoint_problems(campaign: Campaign, site: Site) -> Iterator[Problem]:
                 yield Problem(
                     (*path, place), f'site {site.name} has no endpoint "{name}" ({did_you_mean(name, known)})'
                 )
+            elif known[name] in {"control", "private"}:
+                says = f'"{name}" is a {known[name]} endpoint of the site, which is only looked at; name another'
+                yield Problem((*path, place), says)
             elif name in names[:place]:
                 yield Problem((*path, place), f'"{name}" stands here twice; drop one')
 

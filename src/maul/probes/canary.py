@@ -134,7 +134,7 @@ class CanaryQuery:
         took: dict[tuple[str, int], float] = {}
         fresh: list[tuple[str, int, float]] = []
         for one in series:
-            key = ",".join(f"{name}={value}" for name, value in sorted(one.labels.items()))
+            key = one.key
             if one.name == DURATION:
                 took |= {(key, at_ns): seconds for at_ns, seconds in one.points}
                 continue

@@ -20,7 +20,7 @@ from maul.core.errors import MachineError, MaulError
 from maul.core.vantage import Attempt, Notice, Question
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.s3 import doorstep, patrol, tcp_line
-from maul.s3.knock import JOIN_S, KEPT_MAX, attempt_of, drained
+from maul.s3.knock import JOIN_S, KEPT_MAX, attempt_of, drained, may_be_asked
 from maul.s3.tcp_line import Gate
 
 LEASE_S = 10.0
@@ -85,7 +85,7 @@ class HostLookout:
         ours = (question.vantage, question.who) == (routine.vantage, routine.who)
         with self._changed:
             going_on = self._asked is not None and time.monotonic() < self._asked[2]
-            if not ours or question.endpoint not in self._job.gates or going_on or self._over:
+            if not ours or not may_be_asked(self._job.gates, question) or going_on or self._over:
                 return False
             self._number += 1
             self._asked = (self._number, question, time.monotonic() + _ASKED_MAX_S)

@@ -24,6 +24,11 @@ class Range:
     labels: Mapping[str, str]
     points: tuple[tuple[int, float], ...]
 
+    @property
+    def key(self) -> str:
+        """Its labels as one text: the same for what the same thing says under several names."""
+        return ",".join(f"{name}={value}" for name, value in sorted(self.labels.items()))
+
 
 def ask(fetch: Fetch, url: str, selector: str, seconds: float) -> list[Range]:
     """The samples of the last `seconds` of every series that `selector` (`name{label="x"}`) finds.

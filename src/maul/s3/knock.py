@@ -20,8 +20,16 @@ KEPT_MAX = 4096
 JOIN_S = 5.0
 
 
-def gate(endpoint: Endpoint, address: str, *, ca_pem: str | None = None, source: str = "") -> Gate:
-    """The gate of an endpoint at an address that the guard has checked. `ca_pem`: instead of the endpoint's file.
+def gate(
+    endpoint: Endpoint,
+    address: str,
+    *,
+    ca_pem: str | None = None,
+    source: str = "",
+    ports: frozenset[int] | None = frozenset(),
+) -> Gate:
+    """The gate of an endpoint at an address that the guard has checked. `ca_pem`: instead of the endpoint's file;
+    `ports`: other ports there that the guard allows, too; None: any.
 
     Raises CampaignError for a bad URL or CA.
     """
@@ -29,11 +37,17 @@ def gate(endpoint: Endpoint, address: str, *, ca_pem: str | None = None, source:
     shown = f"[{url.host}]" if ":" in url.host else url.host
     host, name = f"{shown}:{url.port}", endpoint.server_name or url.host
     if url.scheme == "http":
-        return Gate(address, url.port, host, source=source)
+        return Gate(address, url.port, host, source=source, ports=ports)
     context = context_for(endpoint.ca, ca_pem)
     if ca_pem is None and endpoint.ca is not None:
         ca_pem = endpoint.ca.read_text(encoding="utf-8", errors="replace")  # comments may hold anything
-    return Gate(address, url.port, host, context, name, source, ca_pem or "")
+    return Gate(address, url.port, host, context, name, source, ca_pem or "", ports)
+
+
+def may_be_asked(gates: Mapping[str, Gate], question: Question) -> bool:
+    """Whether the guard has checked where a question leads."""
+    where = gates.get(question.endpoint)
+    return where is not None and (not question.port or where.ports is None or question.port in where.ports)
 
 
 def attempt_of(told: Mapping[str, Any], question: Question, at_ns: int) -> Attempt:
@@ -109,7 +123,7 @@ class Rounds:
         """See `Lookout`."""
         ours = question.vantage in self._takes and question.who == self._routine.who
         with self._changed:
-            if not ours or question.endpoint not in self._gates or self._asked or self._over:
+            if not ours or not may_be_asked(self._gates, question) or self._asked or self._over:
                 return False
             self._asked = question
             self._changed.notify()

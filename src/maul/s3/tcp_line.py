@@ -71,7 +71,7 @@ _BROKEN = {
 class Gate:
     """One endpoint, at the one address that was checked. `host`: for the Host header; `context` None: plain HTTP;
     `source`: the address to send from, empty for the kernel's choice; `ca_pem`: whom the context trusts, as text,
-    empty for the system's authorities."""
+    empty for the system's authorities; `ports`: other ports of the address that may be tried; None: any."""
 
     address: str
     port: int
@@ -80,6 +80,7 @@ class Gate:
     server_name: str = ""
     source: str = ""
     ca_pem: str = field(default="", repr=False)
+    ports: frozenset[int] | None = frozenset()
 
 
 class Ended(Exception):  # noqa: N818 (an outcome, no error)

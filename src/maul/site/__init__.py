@@ -4,9 +4,11 @@ Takes: one YAML file (the lab writes its own).
 Gives: `load` and `parse` (a frozen `Site`, or one CampaignError with every problem), `to_yaml`, `schema`; queries
 on `Site`.
 Never: asks the place itself; holds a secret (only the path of the file that does).
-Start reading at: `model.py` and `model_network.py`; then `checks.py` and `checks_network.py` (what must fit together);
+Start reading at: `model.py` and `model_network.py`; then `checks.py`, `checks_network.py` and
+`checks_vantage.py` (what must fit together);
 `topology.py` is what the network is asked.
-Add one by: a field with a docstring in a model; a rule = a function in `CROSS_CHECKS` or `NETWORK_CHECKS`.
+Add one by: a field with a docstring in a model; a rule = a function in `CROSS_CHECKS`, `NETWORK_CHECKS` or
+`VANTAGE_CHECKS`.
 """
 
 from maul.site.loading import load, parse, schema, to_yaml

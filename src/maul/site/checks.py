@@ -5,6 +5,7 @@ from typing import Any
 
 from maul.campaign.problems import Problem
 from maul.site.checks_network import NETWORK_CHECKS, repeated, unknown
+from maul.site.checks_vantage import VANTAGE_CHECKS
 from maul.site.model import Endpoint, Host, Redundancy, Service
 
 
@@ -76,6 +77,8 @@ NAMED_SECTIONS = (
     "network.vips",
     "network.groups",
     "network.canaries",
+    "vantage.lookouts",
+    "vantage.feeds",
 )
 CROSS_CHECKS: tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ...] = (
     (_hosts_stand_in_racks, ("hosts", "racks")),
@@ -84,12 +87,13 @@ CROSS_CHECKS: tuple[tuple[Callable[..., Iterator[Problem]], tuple[str, ...]], ..
     (_tls_is_whole, ("endpoints",)),
     (_redundancy_is_possible, ("redundancy", "services", "hosts")),
     *NETWORK_CHECKS,
+    *VANTAGE_CHECKS,
 )
 
 
 def cross_problems(sections: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong between the sections given; checks that need another section are left out. Sections of the network
-    have names such as `network.links`."""
+    and of the vantage points have names such as `network.links`."""
     yield from _names_are_unique(sections)
     for check, needs in CROSS_CHECKS:
         if all(need in sections for need in needs):

@@ -8,11 +8,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from maul.campaign.part import Part
 from maul.campaign.problems import CampaignProblemsError, sound_sections, validate
 from maul.campaign.yaml_source import Bounds, YamlSource, parse_text, read_file
 from maul.site.checks import cross_problems
 from maul.site.model import Site
 from maul.site.model_network import Network
+from maul.site.model_vantage import Vantages
 
 BOUNDS = Bounds(file_bytes=64 << 20, nodes=2_000_000)
 """A datacenter: 10,000 hosts and their links. As JSON it is read in seconds, as YAML in a minute."""
@@ -46,22 +48,23 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "maul site"}
 
 
-def _network_sections(sections: Mapping[str, Any], source: YamlSource) -> dict[str, Any]:
-    """The parts of the network by names such as `network.links`: those that are right on their own where the whole is
+def _parts_of(name: str, model: type[Part], sections: Mapping[str, Any], source: YamlSource) -> dict[str, Any]:
+    """The parts of a section by names such as `network.links`: those that are right on their own where the whole is
     not; nothing where there is none."""
-    network = sections.get("network")
-    inner = source.data.get("network")
-    if network is None and not isinstance(inner, dict):
+    whole = sections.get(name)
+    inner = source.data.get(name)
+    if whole is None and not isinstance(inner, dict):
         return {}
-    parts = dict(network) if network is not None else sound_sections(Network, replace(source, data=inner))
-    return {f"network.{name}": part for name, part in parts.items()}
+    parts = dict(whole) if whole is not None else sound_sections(model, replace(source, data=inner))
+    return {f"{name}.{part}": value for part, value in parts.items()}
 
 
 def _from_source(source: YamlSource) -> Site:
     context = {"folder": str(source.folder)}
     site, problems = validate(Site, source, context)
     sections = sound_sections(Site, source, context) if site is None else dict(site)
-    problems += cross_problems(sections | _network_sections(sections, source))
+    network = _parts_of("network", Network, sections, source)
+    problems += cross_problems(sections | network | _parts_of("vantage", Vantages, sections, source))
     if site is None or problems:
         raise CampaignProblemsError(problems, source)
     site._source = source  # the one place where a site learns where it was read
