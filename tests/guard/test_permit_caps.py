@@ -128,6 +128,12 @@ def test_a_draft_of_the_heaviest_moment_holds_and_a_little_less_does_not():
     refused(made, under({**caps, "in_flight": in_flight - 1}))
 
 
+def test_load_after_a_protection_acted_must_be_covered():
+    goes_on = plan(("limits:", "mitigation: {resume: 40%}\nlimits:"))
+    assert "does not allow load after a protection has acted" in refused(goes_on, under())
+    assert hold(goes_on, under(resume=True)).mitigation.resume == 0.4
+
+
 def test_endpoints_buckets_and_faults_must_be_covered():
     only_vip = {"targets": [{"name": "vip", "host": "h", "port": 1, "addresses": ["127.0.0.1"], "caps": CAPS}]}
     assert "endpoint gateway-r1-1 is not among its targets (vip)" in refused(plan(), verified(**only_vip))

@@ -30,7 +30,7 @@ def test_a_file_says_the_same_again_whatever_its_notation(tmp_path, as_json):
 
 
 def test_defaults_and_units_do_not_change_the_hash():
-    explicit = permit(retrigger=False, faults=False, consent={"every": "10s", "grace": "1m"})
+    explicit = permit(retrigger=False, resume=False, faults=False, consent={"every": "10s", "grace": "1m"})
     assert hash_of(explicit) == hash_of(permit())
     window = {"not_before": "2026-11-23T13:00:00+01:00", "not_after": "2026-11-23T16:00:00+00:00"}
     assert hash_of(permit(window=window)) == hash_of(permit())
@@ -41,6 +41,7 @@ def test_defaults_and_units_do_not_change_the_hash():
     [
         {"name": "other"},
         {"retrigger": True},
+        {"resume": True},
         {"faults": True},
         {"targets": [{**TARGET, "addresses": ["192.0.2.10"]}]},
         {"targets": [{**TARGET, "caps": {**TARGET["caps"], "in_flight": 257}}]},

@@ -46,8 +46,7 @@ ceilings (kept by the plan, by the engine and by the guard)
   speed      2,000/s, 190.7 MiB/s, 256 requests in flight
   errors     the run stops above 60% over 10.0 s
   disk       the run stops with less than 256 MiB left for its record
-  silence    when traffic suddenly stops: silent within 2 s, at most one attempt per second; wait up to 10 min for its \
-end (waiting counts as time of the run), then end the run"""
+  silence    traffic that suddenly stops is only told of, nothing is done (mitigation.act: watch)"""
 
 
 def test_the_whole_text(planned):

@@ -11,9 +11,10 @@ from maul.campaign.quantities import Flag, Ratio, Seconds
 class Mitigation(Part):
     """When traffic suddenly stops. There is no setting that dodges a protection, and there will be none."""
 
-    act: Literal["freeze", "watch"] = "freeze"
+    act: Literal["freeze", "watch"] | None = None
     """`freeze`: fall silent within two seconds, ask gently, tell what it was, wait. `watch`: only tell; refused unless
-    everything that is hit is loopback or maul's own lab."""
+    everything that is hit is loopback or maul's own lab. None: freeze; but watch where all that is loaded is loopback,
+    where nobody is upstream and silence is the target's own."""
     sentinels: Flag = True
     """Each generator keeps one connection of its own open and asks once per second."""
     probe_s: Seconds = Field(default=20.0, alias="probe", ge=5.0, le=300.0)

@@ -167,13 +167,18 @@ def _told(document: Permit) -> Iterator[str]:
     for bucket in document.buckets:
         yield f"  writes and deletes only {bucket.bucket}/{bucket.prefix}…"
     yield f"  faults: {'allowed' if document.faults else 'none'}"
-    yield f"  a protection that acted: {'may be triggered again' if document.retrigger else 'ends it'}"
+    yield f"  a protection that acted: {_after_protection(document)}"
     yield from (f"  call {one.name}: {one.reach}" for one in document.contacts)
     signed = {one.by for one in document.signatures}
     for approver in document.approvers:
         yield f"  {approver.name} ({approver.key}): {'has signed' if approver.name in signed else 'has not signed'}"
     asked = document.consent
     yield f"  consent is asked every {asked.every_s:g} s; silence is borne for {asked.grace_s:g} s"
+
+
+def _after_protection(document: Permit) -> str:
+    resume = "once it is over, at most half of that load may go on" if document.resume else "ends the load"
+    return f"{resume}; {'it may be triggered again' if document.retrigger else 'it may not be triggered again'}"
 
 
 def _contact(text: str) -> Contact:

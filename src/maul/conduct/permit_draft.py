@@ -75,6 +75,7 @@ def draft(wish: Wish, trust: Trust) -> Permit:
             not_before=moment_of(wish.begins_ns), not_after=moment_of(wish.begins_ns + math.ceil(wish.seconds) * _NS)
         ),
         retrigger=wish.retrigger,
+        resume=plan.mitigation.resume > 0,
         faults=bool(plan.faults),
         contacts=wish.contacts,
         approvers=tuple(one for one in trust.approvers if one.name in _asked(trust, wish.approvers)),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from maul import __version__
 from maul import campaign as campaigns
+from maul.conduct.earlier_runs import learnt_before
 from maul.conduct.permission import held, permit_of
 from maul.conduct.replay import read_traces
 from maul.conduct.target import Account, Door
@@ -20,6 +21,7 @@ from maul.lab.sketch import sketch_site
 from maul.plan import LimitWish, Overrides, Plan, Trace, build
 from maul.plan.ground import TraceKey
 from maul.plan.model import CredentialsPlan
+from maul.plan.protecting import with_earlier
 from maul.plan.replays import NO_TRACES
 from maul.record.calibrations import read_calibration
 from maul.record.locate import RUNS_ROOT
@@ -37,6 +39,8 @@ def planned(
     read = campaigns.load(campaign)
     traces = read_traces(read, RUNS_ROOT)
     plan = planned_on(read, place_on_paper(read, site), new_run_id(SystemClock().now_ns()), limit, traces)
+    learnt = learnt_before(plan.target, RUNS_ROOT)
+    plan = with_earlier(plan, learnt.brackets, learnt.detect_s)
     return held(plan, permit_of(read, trust))
 
 

@@ -2,6 +2,31 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from maul.core.units import show_bitrate
+
+OF_ONE = " of one generator"
+UNITS = {
+    "packets": "packets/s",
+    "bits": "bit/s",
+    "new_connections": "connections/s",
+    "flows": "connections",
+    "requests": "requests/s",
+    "answer_packets": "packets/s",
+    "answer_bits": "bit/s",
+}
+"""What load is counted in, all towards the target but the answers; a dimension may be that of one source (`OF_ONE`)."""
+
+
+def show_load(value: float, unit: str) -> str:
+    """A figure with its unit, three digits of it.
+
+    >>> show_load(21_934.2, "packets/s"), show_load(1.04e9, "bit/s")
+    ('21,900 packets/s', '1.04 Gbit/s')
+    """
+    if unit == "bit/s":
+        return show_bitrate(value)
+    return f"{float(f'{value:.3g}'):,.6g} {unit}"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

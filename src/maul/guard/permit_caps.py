@@ -153,6 +153,11 @@ def _not_covered(plan: Plan, permit: Permit) -> Iterator[str]:
     yield from _foreign_keys(plan, permit)
     if plan.faults and not permit.faults:
         yield f"it does not allow faults, and the plan has {len(plan.faults)} ({plan.faults[0].name} …)"
+    if plan.mitigation.resume and not permit.resume:
+        yield (
+            "it does not allow load after a protection has acted (resume), and the campaign goes on with "
+            f"{plan.mitigation.resume:.0%} (mitigation.resume)"
+        )
 
 
 def _foreign_endpoints(plan: Plan, permit: Permit) -> Iterator[str]:

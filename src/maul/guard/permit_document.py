@@ -269,6 +269,8 @@ class Permit(Part):
     window: Window
     retrigger: Flag = False
     """A protection (DDoS mitigation) that has acted may be triggered again."""
+    resume: Flag = False
+    """Once a protection that has acted lets us pass again, half of that load or less may go on."""
     faults: Flag = False
     """Parts of the target may be hurt."""
     contacts: tuple[Contact, ...] = Field(min_length=1, max_length=50)

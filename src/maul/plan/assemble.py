@@ -35,7 +35,6 @@ from maul.plan.model import (
     CredentialsPlan,
     EndpointPlan,
     LimitsPlan,
-    MitigationPlan,
     ObjectivePlan,
     PhasePlan,
     Plan,
@@ -45,6 +44,7 @@ from maul.plan.notes import limit_notes, notes
 from maul.plan.passes import phase_plans
 from maul.plan.placement import demand_of, place
 from maul.plan.places import door_problems, endpoint_problems, target_endpoints
+from maul.plan.protecting import mitigation_plan, protection_notes, watching_problems
 from maul.plan.replays import NO_TRACES, trace_problems
 from maul.plan.shards import Demand, choose_shards
 from maul.plan.trace import Trace
@@ -97,6 +97,7 @@ def build(
         *trace_problems(campaign, parties, traces),
         *unwatched_problems(campaign, site),
         *unguarded_problems(campaign, site),
+        *watching_problems(campaign, site),
     ]
     if searched and not problems:
         problems = list(limit_problems(campaign))
@@ -146,7 +147,7 @@ def build(
         objectives=tuple(_limit_objectives(campaign) if searched else _objectives(campaign, parties)),
         checks=_limit_checks(campaign, phases) if searched else tuple(str(check) for check in campaign.checks),
         limits=_limits(campaign),
-        mitigation=MitigationPlan(**dict(campaign.mitigation)),
+        mitigation=mitigation_plan(campaign, site),
         expected=sum((phase.expected for phase in phases), Amount()),
         seconds=_seconds(phases),
         ceiling=ceiling,
@@ -154,6 +155,7 @@ def build(
         notes=(
             *(limit_notes(campaign, site, phases, parties) if searched else notes(campaign, site, phases, parties)),
             *(watch_notes(site, fleet) if fleet is not None else ()),
+            *protection_notes(campaign, site, phases, fleet),
         ),
     )
 

@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from maul.core.mitigation_summary import BracketSummary
+from maul.core.mitigation_summary import OF_ONE, BracketSummary, show_load
 from maul.core.units import show_size
-from maul.guard.mitigation.fingerprint import may_be_it, show
-from maul.guard.mitigation.loads import OF_ONE
+from maul.guard.mitigation.fingerprint import may_be_it
 from maul.plan import Plan
 from maul.plan.costs import HEADER_BYTES
 from maul.plan.engine_plan import EnginePlan, FixedSizes, LognormalSizes, UniformSizes
@@ -69,8 +68,8 @@ def _see(alone: bool) -> str:
 
 def _between(survived: float | None, killed: float, unit: str) -> str:
     if survived is None:
-        return f"at {show(killed, unit)} at the latest"
-    return f"somewhere between {show(survived, unit)} and {show(killed, unit)}"
+        return f"at {show_load(killed, unit)} at the latest"
+    return f"somewhere between {show_load(survived, unit)} and {show_load(killed, unit)}"
 
 
 def _cost(dimension: str, work: Work, tls: bool) -> float:

@@ -8,9 +8,8 @@ known to be borne.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from maul.core.mitigation_summary import BracketSummary
-from maul.core.units import show_bitrate
-from maul.guard.mitigation.loads import OF_ONE, WINDOWS_S, Amounts, dimensions, peaks, unit_of
+from maul.core.mitigation_summary import OF_ONE, BracketSummary, show_load
+from maul.guard.mitigation.loads import WINDOWS_S, Amounts, dimensions, peaks, unit_of
 
 REACTION_S = 10.0
 """How long a protection may take to act, where nobody knows better."""
@@ -134,28 +133,17 @@ def hints(found: Sequence[BracketSummary]) -> tuple[str, ...]:
             told.update({f"{said(one)}: {known.says}": None for known in within})
         rounds = [value for value in _round_numbers(one.killed) if one.survived < value <= one.killed]
         if one.window_s == 5 and not within and rounds and one.killed <= ROUND_WITHIN * one.survived:
-            told[f"{said(one)}: a round number lies within, {show(rounds[-1], one.unit)}"] = None
+            told[f"{said(one)}: a round number lies within, {show_load(rounds[-1], one.unit)}"] = None
     return tuple(told)
 
 
 def said(bracket: BracketSummary) -> str:
     """In words: `packets, mean over 5 s: survived 18,000 packets/s, dropped at 22,000 packets/s`."""
     window = f"{bracket.dimension.replace('_', ' ')}, mean over {bracket.window_s:g} s"
-    parts = [f"survived {show(bracket.survived, bracket.unit)}"] if bracket.survived is not None else []
-    parts += [f"dropped at {show(bracket.killed, bracket.unit)}"] if bracket.killed is not None else []
+    parts = [f"survived {show_load(bracket.survived, bracket.unit)}"] if bracket.survived is not None else []
+    parts += [f"dropped at {show_load(bracket.killed, bracket.unit)}"] if bracket.killed is not None else []
     guess = " (reckoned, not counted)" if bracket.estimated else ""
     return f"{window}: {', '.join(parts)}{guess}"
-
-
-def show(value: float, unit: str) -> str:
-    """A figure with its unit, three digits of it.
-
-    >>> show(21_934.2, "packets/s"), show(1.04e9, "bit/s")
-    ('21,900 packets/s', '1.04 Gbit/s')
-    """
-    if unit == "bit/s":
-        return show_bitrate(value)
-    return f"{float(f'{value:.3g}'):,.6g} {unit}"
 
 
 def _key(one: BracketSummary) -> tuple[str, float, bool]:
@@ -170,7 +158,7 @@ def _joined(before: BracketSummary, now: BracketSummary) -> tuple[BracketSummary
     if most is not None and least is not None and least <= most:
         says = (
             f"{now.dimension.replace('_', ' ')}, mean over {now.window_s:g} s: one run was dropped at "
-            f"{show(least, now.unit)}, another bore {show(most, now.unit)}; "
+            f"{show_load(least, now.unit)}, another bore {show_load(most, now.unit)}; "
             "the threshold is of another dimension, or it was changed"
         )
         most, least = min(survived), max(killed)

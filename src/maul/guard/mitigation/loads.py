@@ -7,6 +7,7 @@ count for the address, or the generators' machines; where nobody counts them the
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from maul.core.mitigation_summary import OF_ONE, UNITS
 from maul.guard.mitigation.onset import together
 from maul.guard.mitigation.signals import BalancerSecond, GeneratorSecond, Second
 from maul.plan.placement.demand import Stream, on_the_wire, packets_to
@@ -14,16 +15,6 @@ from maul.plan.placement.demand import Stream, on_the_wire, packets_to
 WINDOWS_S = (1, 5, 60)
 GAP_NS = 1_800_000_000
 """Seconds that are further apart have a hole between them: no mean is made over it."""
-OF_ONE = " of one generator"
-UNITS = {
-    "packets": "packets/s",
-    "bits": "bit/s",
-    "new_connections": "connections/s",
-    "flows": "connections",
-    "requests": "requests/s",
-    "answer_packets": "packets/s",
-    "answer_bits": "bit/s",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from maul.core.mitigation_summary import BracketSummary, MitigationSummary
+from maul.core.mitigation_summary import OF_ONE, UNITS, BracketSummary, MitigationSummary, show_load
 from maul.core.units import show_duration
-from maul.guard.mitigation.fingerprint import may_be_it, said, show
-from maul.guard.mitigation.loads import OF_ONE, UNITS
+from maul.guard.mitigation.fingerprint import may_be_it, said
 
 LINES_MAX, WIDTH_MAX = 40, 160
 EVIDENCE_MAX, LOADS_MAX, SOURCES_MAX = 6, 5, 8
@@ -133,7 +132,7 @@ def _wanted(brackets: Sequence[BracketSummary], facts: TicketFacts) -> str:
             if one.window_s == 5 and one.killed is not None and may_be_it(one) and one.dimension in UNITS
         }
     return (
-        ", ".join(f"{name.replace('_', ' ')} {show(value, UNITS[name])}" for name, value in wanted.items())
+        ", ".join(f"{name.replace('_', ' ')} {show_load(value, UNITS[name])}" for name, value in wanted.items())
         or "(not known)"
     )
 

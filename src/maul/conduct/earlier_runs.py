@@ -1,0 +1,51 @@
+"""Earlier runs: what those against the same target learnt of what stopped them. Reads `summary.json`, sends nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from maul.core.errors import MaulError
+from maul.core.mitigation_summary import BracketSummary, MitigationSummary
+from maul.guard.mitigation.causes import Family
+from maul.guard.mitigation.fingerprint import narrow
+from maul.record.locate import runs_in
+from maul.record.reader import RunReader
+
+RUNS_MAX = 50
+"""The newest of them."""
+NOT_UPSTREAM = frozenset({Family.TARGET, Family.GENERATOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """`brackets`: of all of them together. `contradictions`: in words. `detect_s`: the slowest that was seen."""
+
+    brackets: tuple[BracketSummary, ...] = ()
+    contradictions: tuple[str, ...] = ()
+    detect_s: float | None = None
+
+
+def learnt_before(target: str, runs_root: Path, but: str = "") -> Learnt:
+    """What earlier runs against `target` (as their summaries name it) say; `but`: the run that is not looked at.
+
+    Each summary holds what its own run saw. What the target or a generator did by itself tells nothing of a threshold.
+    """
+    found: tuple[BracketSummary, ...] = ()
+    said: dict[str, None] = {}
+    took: list[float] = []
+    for one in _mitigations(target, runs_root, but):
+        found, contradictions = narrow(found, one.brackets)
+        said.update(dict.fromkeys(contradictions))
+        took += [one.detect_s] if one.detect_s is not None else []
+    return Learnt(found, tuple(said), max(took, default=None))
+
+
+def _mitigations(target: str, runs_root: Path, but: str) -> Iterator[MitigationSummary]:
+    """Of the oldest run first. A run that cannot be read was told of when it was asked for; here it says nothing."""
+    for name in runs_in(runs_root)[-RUNS_MAX:]:
+        try:
+            summary = RunReader.open(runs_root / name).summary() if name != but else None
+        except MaulError:
+            continue
+        if summary is not None and summary.target == target:
+            yield from (one for one in summary.mitigations if one.family not in NOT_UPSTREAM)
