@@ -18,9 +18,12 @@ from maul.hosts.balancer_counters import _AWK_PROC, _AWK_SS, CounterQuestion, re
 from maul.hosts.fake import FakeHost
 from maul.hosts.host import Completed
 from maul.hosts.local import LocalHost
+from maul.hosts.ssh import SshHost
 from maul.probes.balancer_kernel import KernelCounts
 from maul.probes.contract import MetricsTarget
-from maul.probes.vip import VipProbe, VipTarget
+from maul.probes.errand import Errand
+from maul.probes.vip import VipProbe, VipTarget, _Watched
+from ssh_servers import asyncssh_server
 from waiting import wait_for
 
 PAGE = """\
@@ -163,22 +166,79 @@ def test_one_that_hangs_costs_its_own_reading_and_no_more():
     clock = SystemClock()
     probe = VipProbe([hung, BY_PAGE], fetch, clock, limit_s=0.2)
     try:
-        for _ in range(3):
+        for late in range(3):
             began_ns = clock.now_ns()
             samples = probe.read(began_ns)
             assert clock.now_ns() - began_ns < 1e9
-            assert of(samples, "hung") == {"answers": 0}
+            assert of(samples, "hung") == ({"answers": 0} if late else {}), "late once may be our own fault"
             assert of(samples, "lb")["answers"] == 1
             assert probe.missing == {"hung/page": "no answer in time"}
         assert asked.count("http://hung/") == 1, "what hangs is not asked again on top"
     finally:
         release.set()
     for _ in range(100):
-        if of(probe.read(clock.now_ns()), "hung")["answers"] == 1:
+        if of(probe.read(clock.now_ns()), "hung").get("answers") == 1:
             break
     else:
         pytest.fail("it is not asked again when it is back")
     probe.close()
+
+
+def test_late_once_says_nothing_and_late_twice_in_a_row_that_it_hangs():
+    answers = iter([True, False, True, True, True, False])
+
+    def fetch(url: str, _timeout_s: float) -> bytes:
+        if next(answers):
+            raise TargetError("no whole answer", url)
+        return page()
+
+    watched = _Watched(BY_PAGE, fetch, FakeClock(T0), 0.9)
+    felt = []
+    for _ in range(6):
+        left = iter([30.0, 0.05])  # to wait; and after it came
+        watched.begin()
+        felt.append(watched.end(lambda left=left: next(left))[0].get("process_answers", "nothing"))
+    assert felt == ["nothing", 1, "nothing", "nothing", "nothing", 1], "there is nothing else to answer"
+    watched.close()
+
+
+@pytest.mark.parametrize(("left_s", "expected"), [(0.05, [{}, {"answers": 0}]), (0.8, [{"answers": 0}] * 2)])
+def test_who_refuses_at_once_does_not_answer_and_who_is_late_has_another_second(left_s, expected):
+    def fetch(_url: str, _timeout_s: float) -> bytes:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    watched = _Watched(BY_PAGE, fetch, FakeClock(T0), 0.9)
+    felt = []
+    for _ in range(2):
+        left = iter([30.0, left_s])
+        watched.begin()
+        felt.append(watched.end(lambda left=left: next(left))[0])
+    assert felt == expected
+    watched.close()
+
+
+def test_an_errand_is_done_once_at_a_time_and_tells_what_it_met():
+    gate, done = threading.Event(), []
+
+    def act() -> int:
+        assert gate.wait(30)
+        done.append(1)
+        if len(done) == 2:
+            raise MachineError("no")
+        return len(done)
+
+    errand = Errand(act, "errand")
+    assert errand.begin()
+    assert not errand.begin(), "it is not over yet"
+    with pytest.raises(TimeoutError):
+        errand.end(0.0)
+    gate.set()
+    assert errand.end(30) == 1
+    assert errand.begin()
+    with pytest.raises(MachineError, match="no"):
+        errand.end(30)
+    errand.close()
+    assert wait_for(lambda: not any(one.name == "errand" for one in threading.enumerate()))
 
 
 def test_a_counter_that_was_made_anew_and_an_outage_give_no_rate():
@@ -234,6 +294,25 @@ def test_this_machine_tells_who_listens_and_what_it_counts():
     assert {"resets_sent", "accept_overflows", "syn_received", "syn_ack_retransmits", "cpu_ratio"} <= set(seen)
     assert 0 <= seen["cpu_ratio"] <= 1
     assert local(port)["listening"] == 0, "nobody listens there any more"
+
+
+def test_over_ssh_one_command_brings_all_of_it_and_who_is_not_there_does_not_answer(tmp_path: Path):
+    with asyncssh_server(tmp_path) as address, listener() as door:
+        port = door.getsockname()[1]
+        with (
+            SshHost(address) as host,
+            VipProbe([VipTarget("lb", "127.0.0.1", port, host=host)], lambda *_: b"", SystemClock(), 20.0) as probe,
+        ):
+            seen = of(probe.read(T0), "lb")
+            assert probe.missing == {}
+    assert (seen["answers"], seen["listening"]) == (1, 1)
+    assert "syn_received" in seen
+    with (
+        SshHost(address) as host,
+        VipProbe([VipTarget("lb", "127.0.0.1", port, host=host)], lambda *_: b"", SystemClock(), 20.0) as probe,
+    ):
+        assert of(probe.read(T0), "lb") == {"answers": 0}
+        assert "cannot reach it" in probe.missing["lb/counters"]
 
 
 def test_an_accept_queue_that_is_full_is_counted():

@@ -176,7 +176,7 @@ def _leaves(message: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _notices(source: str, prefixes: Sequence[str], action: str, says: str, at_ns: int) -> list[Notice]:
-    # Printable, and nothing that cannot be written as UTF-8: it goes into the record and onto pages.
+    # What is not printable, lone surrogates among it, cannot go into the record and onto pages.
     clean = "".join(sign if sign.isprintable() else " " for sign in says[: 2 * _SAYS_MAX])
-    short = " ".join(clean.encode("utf-8", "replace").decode().split())[:_SAYS_MAX]
+    short = " ".join(clean.split())[:_SAYS_MAX]
     return [Notice(at_ns, source, prefix, action, short) for prefix in prefixes[:_PREFIXES_MAX] or [""]]

@@ -20,6 +20,8 @@ PROBE = "vip"
 PAGE, COUNTERS = "page", "counters"
 LIMIT_S = 0.9
 """A reading is over by then, whoever answers: the next one is due after a second."""
+LATE_S, LATE_MAX = 0.1, 2
+"""Who has not answered with so much of the limit left is late; so often in a row, and he does not answer."""
 GAP_MAX_NS = 3_000_000_000
 """A rate is of one second, or of a reading that was missed; not of an outage."""
 
@@ -44,8 +46,9 @@ class VipProbe(Closes):
     """Metrics are the fields of `guard.mitigation.signals.BalancerSecond`; booleans are 1 or 0, rates per second.
 
     What cannot be read is left out. `answers` is 0, and nothing else comes, when neither page nor machine answers
-    within `LIMIT_S`; `process_answers` is 0 when only the page does not. Every sample carries the time of the reading.
-    One that hangs delays nobody: its errand goes on by itself, and it is asked again when that is over.
+    within `LIMIT_S`; `process_answers` is 0 when only the page does not. Late once says nothing: it may be this machine
+    that had no time; late twice in a row is no answer. Every sample carries the time of the reading. One that hangs
+    delays nobody: its errand goes on by itself, and it is asked again when that is over.
     """
 
     name = PROBE
@@ -63,9 +66,9 @@ class VipProbe(Closes):
 
     def read(self, now_ns: int) -> list[Sample]:
         """One reading of every balancer, side by side. Never raises."""
+        until_ns = self._clock.now_ns() + round(self._limit_s * 1e9)
         for watched in self._watched:
             watched.begin()
-        until_ns = self._clock.now_ns() + round(self._limit_s * 1e9)
         self._missing = {}
         samples: list[Sample] = []
         for watched in self._watched:
@@ -88,6 +91,7 @@ class _Watched:
         self.target = target
         self._rates = Rates(GAP_MAX_NS)
         self._ticks: Mapping[str, Sequence[int]] = {}
+        self._late: dict[str, int] = {}
         page, host, name = target.page, target.host, target.subject
         self._page: Errand[tuple[int, str]] | None = None
         self._counters: Errand[tuple[int, KernelCounts]] | None = None
@@ -116,17 +120,33 @@ class _Watched:
         """Values by metric, and what is missing."""
         values: dict[str, float] = {}
         missing: dict[str, str] = {}
-        answered = {}
+        answered: dict[str, bool | None] = {}
         if self._page is not None:
-            answered[PAGE] = _attempt(missing, PAGE, lambda: values.update(self._of_page(left_s())))
+            answered[PAGE] = self._attempt(PAGE, missing, left_s, lambda: values.update(self._of_page(left_s())))
         if self._counters is not None:
-            answered[COUNTERS] = _attempt(missing, COUNTERS, lambda: self._of_counters(left_s(), values, missing))
-        if not any(answered.values()):
-            return ({"answers": 0.0} if answered else {}), missing
+            answered[COUNTERS] = self._attempt(
+                COUNTERS, missing, left_s, lambda: self._of_counters(left_s(), values, missing)
+            )
+        if True not in answered.values():
+            return ({"answers": 0.0} if answered and None not in answered.values() else {}), missing
         values["answers"] = 1.0
-        if PAGE in answered:
-            values["process_answers"] = float(answered[PAGE])
+        process = answered.get(PAGE)
+        if process is not None:
+            values["process_answers"] = float(process)
         return values, missing
+
+    def _attempt(
+        self, source: str, missing: dict[str, str], left_s: Callable[[], float], read: Callable[[], None]
+    ) -> bool | None:
+        """Whether it could be read; if not, why goes to `missing`. None: it is late, and that says nothing yet."""
+        try:
+            read()
+        except (MaulError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            missing[source] = why_not(error)
+            self._late[source] = self._late.get(source, 0) + 1 if left_s() < LATE_S else LATE_MAX
+            return False if self._late[source] >= LATE_MAX else None
+        self._late[source] = 0
+        return True
 
     def close(self) -> None:
         for errand in (self._page, self._counters):
@@ -193,16 +213,6 @@ class _Watched:
         last, self._ticks = self._ticks, ticks
         shares = [shares_of(last[core], now) for core, now in ticks.items() if core != "all" and core in last]
         return max((share["busy_ratio"] for share in shares if share), default=None)
-
-
-def _attempt(missing: dict[str, str], source: str, read: Callable[[], None]) -> bool:
-    """Whether it could be read; if not, why goes to `missing`."""
-    try:
-        read()
-    except (MaulError, OSError, ValueError) as error:  # TimeoutError is an OSError
-        missing[source] = why_not(error)
-        return False
-    return True
 
 
 def _known(values: Mapping[str, float | None]) -> dict[str, float]:
