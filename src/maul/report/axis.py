@@ -91,16 +91,19 @@ def room(band: Band, others: Sequence[Band], end_s: float) -> float:
     )
 
 
+_FILLS = {"fault": colours.FAULT_FILL, "loss": colours.FAULT_FILL, "held": colours.HELD_FILL}
+_EDGES = {"fault": colours.FAULT_EDGE, "loss": colours.FAULT_EDGE, "held": colours.HELD_EDGE}
+
+
 def _band_source(bands: Sequence[Band]) -> ColumnDataSource:
-    hurt = [band.kind in HURT for band in bands]
     shades = cycle(colours.PHASE_FILLS)
     return ColumnDataSource(
         {
             "left": [band.begin_s for band in bands],
             "right": [band.end_s for band in bands],
-            "fill": [colours.FAULT_FILL if fault else next(shades) for fault in hurt],
-            "alpha": [0.13 if fault else 1.0 for fault in hurt],
-            "edge": [colours.FAULT_EDGE if fault else None for fault in hurt],
+            "fill": [_FILLS[band.kind] if band.kind in HURT else next(shades) for band in bands],
+            "alpha": [0.13 if band.kind in HURT else 1.0 for band in bands],
+            "edge": [_EDGES[band.kind] if band.kind in HURT else None for band in bands],
         }
     )
 

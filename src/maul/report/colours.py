@@ -45,3 +45,7 @@ ERROR_SERIES = (VERMILION, BLUE, ORANGE, PURPLE, GREEN, SKY, BLACK, "#7a4fbf", "
 FAULT_EDGE = "#e5a27a"
 PHASE_BAR = "#dfe6ee"
 FAULT_BAR = "#f6cdb5"
+# While nothing was sent, because somebody had stopped us.
+HELD_FILL = "#7a4fbf"
+HELD_EDGE = "#b7a2dd"
+HELD_BAR = "#ddd2f1"

@@ -27,6 +27,8 @@ from maul.report.junit import junit_xml
 from maul.report.limit_chart import limit_chart, limit_key
 from maul.report.load_panels import LoadSeries, load_panels
 from maul.report.machine_panels import machine_panels
+from maul.report.mitigation_section import story_key
+from maul.report.mitigation_story import story
 from maul.report.network_panels import network_panels
 from maul.report.panels import Grid, Panel, bands, marks
 from maul.report.readings import Readings
@@ -141,7 +143,8 @@ def draw(run: Record, summary: Summary) -> Drawn:
     grid = Grid.over(summary.began_ns, max(summary.ended_ns, summary.began_ns))
     axis = time_axis(grid, bands(summary, events), marks(summary, events))
     audits = [phase.name for phase in summary.phases if phase.kind == "audit"]
-    readings = Readings(run.samples(), grid)
+    samples = run.samples()
+    readings = Readings(samples, grid)
     panels = (
         *load_panels(LoadSeries.of(LatencyBook.of(run.latency()), grid), run.operations(), audits),
         *network_panels(readings, summary.network),
@@ -153,8 +156,11 @@ def draw(run: Record, summary: Summary) -> Drawn:
     if summary.capacity and summary.capacity.levels:
         figures["capacity"] = capacity_chart(summary.capacity)
     figures |= {limit_key(limit): limit_chart(limit, summary.began_ns) for limit in summary.limits}
+    stories = {
+        story_key(place): story(found, samples, summary.ended_ns) for place, found in enumerate(summary.mitigations)
+    }
     if not figures:
-        return Drawn(panels, {}, "", grid.step_s)
+        return Drawn(panels, stories, "", grid.step_s)
     document = Document()
     with document.models.freeze():  # else every root makes Bokeh count all models again
         for figure in figures.values():
@@ -163,7 +169,7 @@ def draw(run: Record, summary: Summary) -> Drawn:
     found = _SCRIPT.search(script)
     return Drawn(
         panels,
-        {key: Markup(place) for key, place in places.items()},
+        stories | {key: Markup(place) for key, place in places.items()},
         found.group(1) if found else "",
         grid.step_s,
     )

@@ -5,6 +5,8 @@ from xml.etree import ElementTree
 
 from maul.core.summary import Check, Summary
 from maul.core.verdict import Verdict
+from maul.report.mitigation_section import mitigation_lines
+from maul.report.mitigation_words import title
 
 # what XML 1.0 cannot hold, escaped or not
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -12,6 +14,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def junit_xml(summary: Summary) -> str:
     """One test case per check. FAIL is a failure; UNKNOWN is an error, because doubt is never a pass.
+    What stopped the traffic is told beside them.
 
     A run without checks is one error: an empty suite would be green.
     """
@@ -29,6 +32,9 @@ def junit_xml(summary: Summary) -> str:
             tag = "failure" if check.verdict is Verdict.FAIL else "error"
             text = ElementTree.SubElement(case, tag, message=_xml(check.says), type=check.verdict.name)
             text.text = _xml(f"{check.says}\n{summary.headline}")
+    for found in summary.mitigations:
+        told = [title(found), *(says for says, _ in mitigation_lines(found, summary.began_ns))]
+        ElementTree.SubElement(suite, "system-out").text = _xml("\n".join(filter(None, (*told, found.ticket))))
     seconds = max(0, summary.ended_ns - summary.began_ns) / 1e9
     suite.attrib |= {
         "name": _xml(f"maul {summary.campaign} {summary.run_id}"),

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from maul.core.event import Edge, EventKind
 from maul.core.summary import Summary
+from maul.report.mitigation_words import cause_name
 
 POINTS_MAX = 900  # of one line: more than a screen can show, few enough for a small page
 
@@ -95,13 +96,13 @@ class Grid:
         return np.floor((np.asarray(unix_s, dtype=np.float64) - self.first_s) / self.step_s).astype(np.int64)
 
 
-HURT = frozenset({"fault", "loss"})
+HURT = frozenset({"fault", "loss", "held"})
 """Kinds of bands in which something was not as it should be."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """A stretch of time behind the lines. `kind` is phase, fault or loss (of an agent of the fleet)."""
+    """A stretch of time behind the lines. `kind` is phase, fault, loss (of an agent of the fleet) or held (silence)."""
 
     kind: str
     label: str
@@ -125,6 +126,11 @@ def bands(summary: Summary, events: pa.Table) -> tuple[Band, ...]:
     found += [("fault", fault.name, fault.began_ns, fault.healed_ns or end) for fault in summary.faults]
     losses = summary.fleet.losses if summary.fleet is not None else []
     found += [("loss", f"{one.agent} lost", one.began_ns, one.ended_ns or end) for one in losses]
+    found += [
+        ("held", f"held: {cause_name(one.cause)}", one.frozen_ns, one.resumed_ns or one.recovered_ns or end)
+        for one in summary.mitigations
+        if one.frozen_ns is not None
+    ]
     known = {(kind, name) for kind, name, _, _ in found}
     for kind in (EventKind.PHASE, EventKind.FAULT):
         found += [
@@ -151,11 +157,13 @@ def _pairs(events: pa.Table, kind: EventKind, end_ns: int) -> Iterable[tuple[str
 
 
 def marks(summary: Summary, events: pa.Table) -> tuple[Mark, ...]:
-    """What the guard did, and when."""
-    return tuple(
+    """What the guard did, and when; and when answers ceased to come."""
+    onsets = [Mark("onset", (one.onset_ns - summary.began_ns) / 1e9, one.says) for one in summary.mitigations]
+    did = [
         Mark(row["name"], (row["at_ns"] - summary.began_ns) / 1e9, row["says"])
         for row in _rows(events, EventKind.GUARD)
-    )
+    ]
+    return (*onsets, *did)
 
 
 def _rows(events: pa.Table, kind: EventKind) -> Sequence[dict[str, Any]]:

@@ -17,6 +17,7 @@ from maul.report.curve import curve_facts
 from maul.report.exhibits import exhibits_section, parts_table
 from maul.report.fleet_section import fleet_section
 from maul.report.limit_section import limit_section, limit_tile
+from maul.report.mitigation_section import mitigation_sections, mitigation_tiles, still_stopped
 from maul.report.network_section import network_section
 from maul.report.trouble import data_section, errors_section, faults_section
 from maul.report.view import (
@@ -40,10 +41,15 @@ def build(summary: Summary) -> Page:
     """The page of a summary, without its charts."""
     return Page(
         title=f"{summary.verdict.name}: {summary.campaign or summary.run_id}",
-        header=header(summary),
-        tiles=(*map(limit_tile, summary.limits), *tiles(summary, capacity=not summary.limits)),
+        header=header(summary, still_stopped(summary)),
+        tiles=(
+            *mitigation_tiles(summary),
+            *map(limit_tile, summary.limits),
+            *tiles(summary, capacity=not summary.limits),
+        ),
         sections=(
             _checks(summary.checks),
+            *mitigation_sections(summary),
             *(limit_section(limit, summary.began_ns) for limit in summary.limits),
             *([] if summary.limits else [_capacity(summary.capacity, summary.began_ns)]),
             Section("time", "Over time"),

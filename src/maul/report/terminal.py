@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maul.core.fleet_summary import FleetSummary
+from maul.core.mitigation_summary import MitigationSummary
 from maul.core.summary import AuditSummary, Capacity, Check, ErrorCount, FaultSummary, PhaseSummary, Summary
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict
@@ -18,6 +20,8 @@ from maul.report import numerals, words
 from maul.report.curve import curve_lines
 from maul.report.fleet_section import fleet_facts
 from maul.report.limit_lines import limit_lines
+from maul.report.mitigation_section import mitigation_lines
+from maul.report.mitigation_words import title
 from maul.report.network_section import network_lines
 
 WIDTH_MAX = 100
@@ -83,6 +87,7 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
         yield _section("Checks", _checks(summary.checks))
     else:
         yield _section("Checks", _text("none was made, and no check is no pass"))
+    yield from map(_stopped, summary.mitigations, repeat(summary.began_ns))
     if summary.capacity is not None:
         yield _section("Capacity", _capacity(summary.capacity))
     for limit in summary.limits:
@@ -105,6 +110,13 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
         yield _section("Fleet", _fleet(summary.fleet, summary.began_ns))
     if summary.gaps:
         yield _section("Gaps", _gaps(summary.gaps))
+
+
+def _stopped(found: MitigationSummary, zero_ns: int) -> Group:
+    lines = [_text(says, style) for says, style in mitigation_lines(found, zero_ns)]
+    if found.ticket:
+        lines.append(_text("the ticket for the network team is in the page", "dim"))
+    return _section(title(found), Group(*lines))
 
 
 def _text(text: str, style: str = "") -> Text:

@@ -72,7 +72,13 @@ def _names(places: Sequence[Place], axis: TimeAxis) -> list[Name]:
 
 
 def _bars(places: Sequence[Place]) -> ColumnDataSource:
-    fills = {"phase": colours.PHASE_BAR, "fault": colours.FAULT_BAR, "loss": colours.FAULT_BAR, "guard": colours.BAD}
+    fills = {
+        "phase": colours.PHASE_BAR,
+        "fault": colours.FAULT_BAR,
+        "loss": colours.FAULT_BAR,
+        "held": colours.HELD_BAR,
+        "guard": colours.BAD,
+    }
     return ColumnDataSource(
         {
             "left": [place.band.begin_s for place in places],

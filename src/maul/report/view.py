@@ -5,6 +5,8 @@ Pure: `build` is a function of the summary. Charts are decided in `panels.py`.
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from maul.core.summary import Ending, PhaseSummary, Summary
 from maul.core.units import show_duration
 from maul.core.verdict import Verdict
@@ -94,8 +96,22 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a section, under a head of its own. `drawings` are SVG; `copy` is a text to take away as it is."""
+
+    title: str
+    lead: str = ""
+    tables: tuple[Table, ...] = ()
+    points: tuple[str, ...] = ()
+    note: str = ""
+    drawings: tuple[Markup, ...] = ()
+    chart: str = ""  # key of a drawing that is made from the record
+    copy: str = ""
+
+
+@dataclass(frozen=True)
 class Section:
-    """A section of the page: sentences, then facts, a table, lists. Only what is there is drawn."""
+    """A section of the page: sentences, then facts, a table, lists, parts. Only what is there is drawn."""
 
     key: str
     title: str
@@ -106,6 +122,7 @@ class Section:
     points: tuple[str, ...] = ()
     note: str = ""
     charts: tuple[str, ...] = ()  # keys of panels to draw after the lead
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,8 +155,8 @@ def verdict_chip(verdict: Verdict) -> Chip:
     return Chip(verdict.name, verdict.name.lower(), words.VERDICT_MARK[verdict])
 
 
-def header(summary: Summary) -> Header:
-    """The verdict first, then what it means, then where it comes from."""
+def header(summary: Summary, still: tuple[str, ...] = ()) -> Header:
+    """The verdict first, then what it means, then where it comes from. `still`: alerts of what goes on."""
     meaning = [words.VERDICT_MEANS[summary.verdict]]
     if summary.ending is not Ending.COMPLETED:
         meaning.append(words.ENDING_MEANS[summary.ending])
@@ -165,7 +182,7 @@ def header(summary: Summary) -> Header:
             ("Plan", summary.plan_hash[:12] or numerals.NOTHING),
             ("maul", summary.maul_version),
         ),
-        alerts=tuple(alerts),
+        alerts=(*alerts, *still),
     )
 
 
