@@ -96,8 +96,14 @@ class AgentActor:
     @_answering
     async def beat(self, orders: bytes) -> bytes:
         """Renew what is to be renewed; answer with what was counted."""
-        answer = await asyncio.to_thread(self._duty.beat, unpack_orders(orders))
+        answer = await asyncio.to_thread(self._duty.beat, *unpack_orders(orders))
         return await asyncio.to_thread(pack_answer, answer)
+
+    @_answering
+    async def sentinel(self, words: bytes) -> bytes:
+        """Have a sentinel from now on; without words, have none."""
+        await asyncio.to_thread(self._duty.post_sentinel, self._name, json.loads(words) if words else None)
+        return pack({})
 
     @_answering
     async def throttle(self, engine: str, part: float) -> bytes:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,10 +21,14 @@ from maul.core.clock import Clock, SystemClock
 from maul.core.errors import InternalError, MachineError, MaulError, TargetError
 from maul.fleet.generator import START_EACH_S, FleetGenerator, Part
 from maul.fleet.line import CONNECT_S, DaskLine, UnheardError
+from maul.fleet.lookout import FleetLookout
 from maul.fleet.members import CALL_S, Asking, LeftOutError, Member
 from maul.fleet.messages import MessageError, Sealed
 from maul.fleet.preflight import Question
 from maul.fleet.words import AgentFacts, ClockReading, Preflight
+from maul.hosts.machine_counters import MachineCounters
+from maul.s3.patrol import words_of
+from maul.s3.tcp_line import Gate
 
 PREFLIGHT_S = 15.0
 """An agent that has not answered everything by then is left out."""
@@ -251,6 +255,9 @@ class Fleet:
             self._lose(member, f"it did not start: {error.what}")
             return
         part.began, part.begin_ns = True, max(at_ns, self.clock.now_ns())
+        self._keep_beating(member)
+
+    def _keep_beating(self, member: Member) -> None:
         member.heard_ns = self.clock.now_ns()
         if member.beating is None or member.beating.done():
             member.beating = asyncio.ensure_future(self._asking.beat(member, self._lose))
@@ -278,6 +285,8 @@ class Fleet:
     def _lose(self, member: Member, why: str) -> None:
         """No more leases for this agent; its engines are told to stop, should it hear us."""
         member.lost = why
+        if member.sentinel is not None:
+            member.sentinel.lose(member.name, why)
         for name, (owner, part) in member.engines.items():
             if not part.over:
                 owner.lose(part, member.heard_ns, why)
@@ -288,6 +297,53 @@ class Fleet:
     async def _try_to_stop(self, member: Member, engine: str) -> None:
         with contextlib.suppress(UnheardError, MessageError, MaulError):
             await self._asking.ask(member, "stop", engine, "left out", True)
+
+    # -- sentinels, and what agents' machines count ----------------------------------------------------------------
+
+    def machines(self) -> Mapping[str, MachineCounters]:
+        """By agent, as its last beat told: a second old while it has an engine or a sentinel. Of lost ones, nothing."""
+        members = list(self._members.values())
+        return {one.name: one.machine for one in members if one.machine is not None and not one.lost}
+
+    def lookout(self, endpoint: str, gates: Mapping[str, Gate], names: Iterable[str] | None = None) -> FleetLookout:
+        """A sentinel at `endpoint` in each of these agents of the pre-flight (None: all); see FleetLookout.
+
+        `gates`: where questions may lead, by the endpoint's name; each agent sends from its own address.
+        """
+        members = [self._members[name] for name in (list(self._members) if names is None else names)]
+        members = [member for member in members if not member.lost]
+        lookout = FleetLookout(self, [member.name for member in members], gates)
+        doors = {name: words_of(replace(gate, source="")) for name, gate in gates.items()}
+        words = json.dumps({"endpoint": endpoint, "gates": doors}).encode()
+        turns = 1 + len(members) // AT_ONCE
+        self._line.wait(self._post_all(lookout, members, words), turns * PREPARE_S + _SLACK_S)
+        return lookout
+
+    async def _post_all(self, lookout: FleetLookout, members: Sequence[Member], words: bytes) -> None:
+        await asyncio.gather(*(self._post(lookout, member, words) for member in members))
+
+    async def _post(self, lookout: FleetLookout, member: Member, words: bytes) -> None:
+        try:
+            async with self._turns:
+                await self._asking.ask(member, "sentinel", words, timeout_s=PREPARE_S)
+        except (UnheardError, MessageError, MaulError) as error:
+            lookout.lose(member.name, error.what if isinstance(error, MaulError) else str(error))
+            return
+        member.sentinel = lookout
+        self._keep_beating(member)
+
+    def withdraw(self, lookout: FleetLookout) -> None:
+        """As `lookout.Posting`."""
+        if not self._line.loop.is_closed():
+            with contextlib.suppress(TimeoutError):
+                self._line.wait(self._withdraw_all(lookout), _LEAVE_S + _SLACK_S)
+
+    async def _withdraw_all(self, lookout: FleetLookout) -> None:
+        members = [member for member in self._members.values() if member.sentinel is lookout]
+        for member in members:
+            member.sentinel = None
+        told = [self._asking.ask(member, "sentinel", b"", timeout_s=_LEAVE_S) for member in members if not member.lost]
+        await asyncio.gather(*told, return_exceptions=True)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

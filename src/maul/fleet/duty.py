@@ -16,7 +16,9 @@ from maul.core.clock import Clock, SystemClock
 from maul.core.errors import InternalError, MachineError
 from maul.core.generator import Generator, GeneratorState, GeneratorStatus
 from maul.fleet.messages import BeatAnswer, EngineOrder, EngineReport
+from maul.fleet.sentinels import AgentSentinel, SentinelOrder
 from maul.fleet.spool import EngineSpool, Spool
+from maul.hosts.machine_counters import machine_counters
 
 ANSWER_BYTES_MAX = 32 << 20
 """About how many bytes of batches go into one answer."""
@@ -59,6 +61,7 @@ class Duty:
         self._maker = maker
         self.spool = Spool(folder / "spool")
         self._engines: dict[str, _Engine] = {}
+        self._sentinel: AgentSentinel | None = None
         self._clock = maker.clock()
         self._session, self._heard_ns = "", 0
         self._lock = threading.Lock()
@@ -75,6 +78,7 @@ class Duty:
             if session != self._session:
                 self._stop_engines("another conductor took over")
                 self._engines.clear()
+                self._end_sentinel()
                 self._clock = self._maker.clock()  # anchored anew: what was measured before is void
             self._session, self._heard_ns = session, self._clock.now_ns()
 
@@ -83,6 +87,7 @@ class Duty:
         with self._lock:
             if session == self._session:
                 self._stop_engines("the conductor left")
+                self._end_sentinel()
                 self._session = ""
 
     def now_ns(self) -> int:
@@ -120,7 +125,14 @@ class Duty:
         generator.start(at_ns + found.ahead_ns)
         self._heard_ns = self._clock.now_ns()
 
-    def beat(self, orders: Mapping[str, EngineOrder]) -> BeatAnswer:
+    def post_sentinel(self, who: str, words: Mapping[str, Any] | None) -> None:
+        """Have a sentinel as `AgentSentinel` wants it, instead of the one before; None: have none."""
+        with self._lock:
+            self._end_sentinel()
+            if words is not None:
+                self._sentinel = AgentSentinel(who, words, self._clock)
+
+    def beat(self, orders: Mapping[str, EngineOrder], sentinel: SentinelOrder | None = None) -> BeatAnswer:
         """Renew leases as told and hand over what was counted; engines that are not named get no lease."""
         self._heard_ns = self._clock.now_ns()
         reports = {}
@@ -130,7 +142,9 @@ class Duty:
                 self._renew(engine, order.lease_until_ns)
                 self._obey(engine, order)
                 reports[name] = self._report(engine, order)
-        return BeatAnswer(self._clock.now_ns(), reports)
+        own = self._sentinel
+        felt = own.obey(sentinel) if own is not None and sentinel is not None else None
+        return BeatAnswer(self._clock.now_ns(), reports, machine_counters(), felt)
 
     def throttle(self, engine: str, part: float) -> None:
         """Send only that part of the arrivals."""
@@ -158,6 +172,7 @@ class Duty:
         """End: stop all engines at once, save what they counted."""
         self._ended.set()
         self._stop_engines("the agent ended")
+        self._end_sentinel()
         for engine in list(self._engines.values()):
             if engine.generator is not None:
                 engine.generator.join(wait_s)
@@ -214,8 +229,18 @@ class Duty:
             if done:
                 engine.generator = None
 
+    def _end_sentinel(self) -> None:
+        own, self._sentinel = self._sentinel, None
+        if own is not None:
+            own.close()
+
     def _watch_engines(self) -> None:
         while not self._ended.wait(WATCH_S):
+            own = self._sentinel
+            if own is not None and own.is_forgotten():
+                with self._lock:
+                    if own is self._sentinel:
+                        self._end_sentinel()
             for engine in list(self._engines.values()):
                 now_ns = self._clock.now_ns()
                 generator = engine.generator

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,11 @@ from maul.fleet.line import ActorHandle, DaskLine, UnheardError
 from maul.fleet.messages import WIRE, BeatAnswer, MessageError, pack_orders, unpack, unpack_answer
 from maul.fleet.preflight import Question, fault_of
 from maul.fleet.words import AgentFacts, ClockReading
+from maul.hosts.machine_counters import MachineCounters
 
 if TYPE_CHECKING:
     from maul.fleet.generator import FleetGenerator, Part
+    from maul.fleet.lookout import FleetLookout
 
 BEAT_EVERY_S = 1.0
 CALL_S = 1.5
@@ -52,6 +54,8 @@ class Member:
     heard_ns: int = 0
     lost: str = ""
     engines: "dict[str, tuple[FleetGenerator, Part]]" = field(default_factory=dict)
+    sentinel: "FleetLookout | None" = None
+    machine: MachineCounters | None = None
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
     beating: "asyncio.Task[None] | None" = None
 
@@ -140,15 +144,16 @@ class Asking:
     async def beat(self, member: Member, lose: Callable[[Member, str], None]) -> None:
         """Once a second, until nothing more comes from this agent; `lose` is told why when it is lost."""
         next_s = self._line.loop.time()
-        while any(not part.over for _, part in member.engines.values()) and not member.lost:
-            next_s = max(next_s + BEAT_EVERY_S, self._line.loop.time())
+        while (member.sentinel or any(not part.over for _, part in member.engines.values())) and not member.lost:
+            now_s = self._line.loop.time()
+            next_s = now_s + min(BEAT_EVERY_S, max(0.0, next_s + BEAT_EVERY_S - now_s))  # nudges put nothing off
             member.nudged.clear()
             try:
-                self._deliver(member, await self._beat_once(member))
+                await self._beat_once(member)
             except UnheardError as error:
-                lease_s = min(owner.lease_s for owner, _ in member.engines.values())
+                leases_s = [owner.lease_s for owner, _ in member.engines.values()]
                 silent_s = (self._clock.now_ns() - member.heard_ns) / 1e9
-                if silent_s > min(UNHEARD_S, lease_s):
+                if silent_s > min([UNHEARD_S, *leases_s]):
                     lose(member, f"not heard of for {silent_s:.1f} s ({error})")
             except (MessageError, BatchError) as error:
                 lose(member, f"it sends garbage: {error}")
@@ -160,10 +165,12 @@ class Asking:
             await member.nudged.wait()
             timer.cancel()
 
-    async def _beat_once(self, member: Member) -> BeatAnswer:
+    async def _beat_once(self, member: Member) -> None:
+        sentinel = member.sentinel
+        ordered = sentinel.order(member.name) if sentinel is not None else None
         orders = {name: owner.order(part) for name, (owner, part) in member.engines.items() if not part.over}
         asked_ns = self._clock.now_ns()
-        content = await self._line.ask(member.actor, "beat", pack_orders(orders), timeout_s=CALL_S)
+        content = await self._line.ask(member.actor, "beat", pack_orders(orders, ordered), timeout_s=CALL_S)
         answer = self._answer(content)
         reading = clocks.reading(asked_ns, answer.now_ns, self._clock.now_ns())
         known = [one for one in (member.clock, member.recent) if one is not None]
@@ -171,8 +178,10 @@ class Asking:
             raise LeftOutError(lie)
         if member.recent is None or reading.error_ns <= 2 * member.recent.error_ns:
             member.recent = reading
-        member.heard_ns = reading.at_ns
-        return answer
+        member.heard_ns, member.machine = reading.at_ns, answer.machine
+        self._deliver(member, answer, orders)
+        if sentinel is not None and ordered is not None:
+            sentinel.receive(member.name, answer.sentinel, member.recent.offset_ns)
 
     @staticmethod
     def _answer(content: object) -> BeatAnswer:
@@ -184,8 +193,9 @@ class Asking:
                 raise MaulError(str(head.get("what", "an error without words"))) from None
             raise
 
-    def _deliver(self, member: Member, answer: BeatAnswer) -> None:
-        for name, (owner, part) in member.engines.items():
+    def _deliver(self, member: Member, answer: BeatAnswer, asked: Iterable[str]) -> None:
+        for name in asked:  # what was prepared meanwhile is not to be expected yet
+            owner, part = member.engines[name]
             report = answer.engines.get(name)
             if report is not None:
                 owner.receive(part, report)

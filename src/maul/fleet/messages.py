@@ -8,8 +8,17 @@ from typing import Any
 
 from maul.core.generator import GeneratorState, GeneratorStatus
 from maul.core.operation import ErrorClass
+from maul.fleet.sentinels import (
+    SentinelOrder,
+    SentinelReport,
+    order_from_json,
+    order_to_json,
+    report_from_json,
+    report_to_json,
+)
+from maul.hosts.machine_counters import MachineCounters
 
-WIRE = 1
+WIRE = 2
 """The version of what is said here."""
 _LENGTH = struct.Struct("<I")
 
@@ -68,10 +77,12 @@ class EngineReport:
 
 @dataclass(frozen=True, slots=True)
 class BeatAnswer:
-    """Of one agent. `now_ns` is its clock while it answered."""
+    """Of one agent. `now_ns` is its clock while it answered; `sentinel`: of its own, None where it has none."""
 
     now_ns: int
     engines: Mapping[str, EngineReport] = field(default_factory=dict)
+    machine: MachineCounters = field(default_factory=MachineCounters)
+    sentinel: SentinelReport | None = None
 
 
 def pack(head: Mapping[str, Any], parts: Sequence[bytes] = ()) -> bytes:
@@ -99,19 +110,15 @@ def unpack(content: object) -> tuple[dict[str, Any], list[bytes]]:
     return head, parts
 
 
-def pack_orders(orders: Mapping[str, EngineOrder]) -> bytes:
+def pack_orders(orders: Mapping[str, EngineOrder], sentinel: SentinelOrder | None = None) -> bytes:
     """The question of a beat."""
-    return pack(
-        {
-            "engines": {
-                name: [one.lease_until_ns, one.received, one.kept, one.throttle, one.stop]
-                for name, one in orders.items()
-            }
-        }
-    )
+    engines = {
+        name: [one.lease_until_ns, one.received, one.kept, one.throttle, one.stop] for name, one in orders.items()
+    }
+    return pack({"engines": engines, "sentinel": order_to_json(sentinel)})
 
 
-def unpack_orders(content: bytes) -> dict[str, EngineOrder]:
+def unpack_orders(content: bytes) -> tuple[dict[str, EngineOrder], SentinelOrder | None]:
     """The reverse."""
     head, _ = unpack(content)
     orders = {}
@@ -119,7 +126,7 @@ def unpack_orders(content: bytes) -> dict[str, EngineOrder]:
         until_ns, received, kept, throttle, stop = said
         told = None if stop is None else (str(stop[0]), bool(stop[1]))
         orders[str(name)] = EngineOrder(int(until_ns), int(received), int(kept), float(throttle), told)
-    return orders
+    return orders, order_from_json(head["sentinel"])
 
 
 def pack_answer(answer: BeatAnswer) -> bytes:
@@ -134,7 +141,8 @@ def pack_answer(answer: BeatAnswer) -> bytes:
             "spool_lost": report.spool_lost,
         }
         parts += [content for _, content in report.batches]
-    return pack({"now_ns": answer.now_ns, "engines": engines}, parts)
+    machine, sentinel = asdict(answer.machine), report_to_json(answer.sentinel)
+    return pack({"now_ns": answer.now_ns, "engines": engines, "machine": machine, "sentinel": sentinel}, parts)
 
 
 def unpack_answer(content: object) -> BeatAnswer:
@@ -151,9 +159,17 @@ def unpack_answer(content: object) -> BeatAnswer:
                 batches=[(int(number), next(left)) for number in said["batches"]],
                 spool_lost=int(said["spool_lost"]),
             )
-        return BeatAnswer(int(head["now_ns"]), engines)
+        machine, sentinel = _machine(head["machine"]), report_from_json(head["sentinel"])
+        return BeatAnswer(int(head["now_ns"]), engines, machine, sentinel)
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise MessageError(f"an answer that makes no sense ({type(error).__name__})") from error
+
+
+def _machine(words: Mapping[str, Any]) -> MachineCounters:
+    counters = MachineCounters(**words)
+    if any(value is not None and (type(value) not in _NUMBER_TYPES or value < 0) for value in words.values()):
+        raise ValueError("counters that are no counts")
+    return counters
 
 
 def status_to_json(status: GeneratorStatus) -> dict[str, Any]:

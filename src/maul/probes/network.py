@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 from maul.core.sample import Sample
+from maul.hosts.machine_counters import proc_net_tables
 from maul.probes.contract import ProbeError
 from maul.probes.rates import Rates
 
@@ -60,20 +61,10 @@ class NetworkProbe:
 
     def _tcp(self) -> dict[tuple[str, str], int]:
         files = ("snmp", "netstat")
-        tables = {file: _table((self._root / file).read_text(encoding="ascii")) for file in files}
+        tables = {file: proc_net_tables((self._root / file).read_text(encoding="ascii")) for file in files}
         counters: dict[tuple[str, str], int] = {}
         for metric, (file, protocol, field) in _TCP.items():
             if field not in tables[file].get(protocol, {}):
                 raise ProbeError(f"no counter {protocol} {field}", str(self._root / file))
             counters["tcp", metric] = tables[file][protocol][field]
         return counters
-
-
-def _table(text: str) -> dict[str, dict[str, int]]:
-    """Pairs of lines: `Tcp: name name`, `Tcp: value value`."""
-    lines = text.splitlines()
-    tables: dict[str, dict[str, int]] = {}
-    for names, values in zip(lines[::2], lines[1::2], strict=False):
-        protocol, *fields = names.split()
-        tables[protocol.rstrip(":")] = dict(zip(fields, map(int, values.split()[1:]), strict=False))
-    return tables

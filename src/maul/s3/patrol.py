@@ -28,12 +28,14 @@ _TOLD_BYTES_MAX = 64 * 2**20
 def words_of(gate: Gate) -> dict[str, Any]:
     """A gate as JSON."""
     names = ("address", "port", "host", "server_name", "source", "ca_pem")
-    return {"tls": gate.context is not None, **{name: getattr(gate, name) for name in names}}
+    ports = None if gate.ports is None else sorted(gate.ports)
+    return {"tls": gate.context is not None, "ports": ports, **{name: getattr(gate, name) for name in names}}
 
 
 def gate_of(words: dict[str, Any]) -> Gate:
     """The reverse of `words_of`; verifies chain, name and dates as ever."""
-    plain = {name: value for name, value in words.items() if name != "tls"}
+    plain = {name: value for name, value in words.items() if name not in ("tls", "ports")}
+    plain["ports"] = None if words["ports"] is None else frozenset(words["ports"])
     if not words["tls"]:
         return Gate(**plain)
     context = ssl.create_default_context(cadata=words["ca_pem"] or None)
