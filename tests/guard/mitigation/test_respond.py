@@ -188,6 +188,17 @@ def test_what_is_the_targets_doing_or_ours_is_told_and_the_load_goes_on(cause):
     assert [verdict.diagnosis.cause for verdict in world.of(Verdict)] == [cause]
 
 
+def test_what_stands_is_told_once_though_nobody_is_silent():
+    world = World().run(10, generators=TWO)
+    throttled = said(Cause.APPLICATION_THROTTLE, 10.3)
+    world.run(4, generators=TWO, diagnosis=throttled)
+    assert world.log == []
+    world.run(30, generators=TWO, diagnosis=throttled)
+    world.run(30, generators=TWO)
+    world.run(30, generators=TWO, diagnosis=throttled)
+    assert [type(action) for _, action in world.log] == [Verdict]
+
+
 def test_a_protection_without_silence_freezes_too_only_later():
     world = World().run(10, generators=TWO)
     world.run(8, generators=TWO, diagnosis=said(Cause.POLICER, 10.0))

@@ -28,7 +28,7 @@ STALL_S = 5
 """As long as new connections still stand, the way is open and the target stalls: then it takes so long."""
 USUAL_PART = 0.3
 """Of the newest second in the running mean of what is usual."""
-SLOWER, SLOW_MS_MIN, SLOW_ROW = 4.0, 200.0, 3
+SLOWER, SLOW_MS_MIN, SLOW_ROW = 4.0, 200.0, 2
 """Answers that took so many times as long as in good times, for so many seconds before: saturation, not silence."""
 MISSED_MAX = 3
 """Who tells nothing for longer is forgotten: he is lost, and that is another matter."""
@@ -222,7 +222,7 @@ def _learn(usual: Usual, one: GeneratorSecond, came: float) -> Usual:
     if now_ms is not None:
         took_ms = now_ms if took_ms is None else _mean(took_ms, now_ms)
     least_ms = usual.least_ms if took_ms is None else min(took_ms, usual.least_ms or math.inf)
-    slow = took_ms is not None and took_ms >= max(SLOW_MS_MIN, SLOWER * (least_ms or 0.0))
+    slow = now_ms is not None and now_ms >= max(SLOW_MS_MIN, SLOWER * (least_ms or 0.0))
     return replace(
         usual,
         answered=_mean(usual.answered, came),

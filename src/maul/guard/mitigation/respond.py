@@ -40,6 +40,7 @@ PROBE_MIN_NS = 5_000_000_000
 STOPS_MAX, ALARMS_MAX = 5, 3
 """Mitigations with the right to trigger again, and false alarms: after so many the run ends."""
 REVISE_NS = 120_000_000_000
+UNKNOWN = "unknown"
 QUIET_NS = 10_000_000_000
 """A suspicion that came to nothing is not told again for so long."""
 
@@ -64,7 +65,8 @@ class State:
     protection_row: int = 0
     same_row: int = 0
     last_cause: str = ""
-    told_verdict: bool = False
+    told: frozenset[str] = frozenset()
+    """Causes that were told although nothing was frozen; each once."""
     quiet_until_ns: int = 0
     hurt_until_ns: int = 0
     resumed_ns: int = 0
@@ -109,10 +111,8 @@ def _listening(state: State, second: Second, diagnosis: Diagnosis, terms: Terms,
     if state.onset.score < SUSPECT and not protection:
         calm = state.onset.score == 0 and state.stance is Stance.SUSPECT
         if calm:
-            state = replace(
-                state, stance=Stance.NORMAL, suspected_ns=0, told_verdict=False, quiet_until_ns=now_ns + QUIET_NS
-            )
-        return state, ()
+            state = replace(state, stance=Stance.NORMAL, suspected_ns=0, quiet_until_ns=now_ns + QUIET_NS)
+        return _told_only(state, diagnosis, terms, now_ns)
     actions: list[MitigationAction] = []
     spared = _spared(state, diagnosis, terms, now_ns)
     if state.stance is Stance.NORMAL:
@@ -182,12 +182,14 @@ def _spared(state: State, diagnosis: Diagnosis, terms: Terms, now_ns: int) -> st
 
 
 def _told_only(state: State, diagnosis: Diagnosis, terms: Terms, now_ns: int) -> tuple[State, Actions]:
-    """Nothing is frozen; what it was is told once, when the diagnosis stands or will not get any better."""
+    """Nothing is frozen. What it was is told when the diagnosis stands, or will not get any better; each cause once."""
+    cause = str(diagnosis.cause or UNKNOWN)
     stands = diagnosis.cause is not None and state.same_row >= TELL_ROW
-    late = now_ns - state.suspected_ns >= round(terms.probe_s * 1e9) and not diagnosis.healthy
-    if state.told_verdict or not (stands or late) or now_ns < state.quiet_until_ns:
+    waited_ns = now_ns - state.suspected_ns if state.stance is Stance.SUSPECT else 0
+    late = waited_ns >= round(terms.probe_s * 1e9)
+    if cause in state.told or diagnosis.healthy or not (stands or late):
         return state, ()
-    return replace(state, told_verdict=True), (Verdict(diagnosis),)
+    return replace(state, told=state.told | {cause}), (Verdict(diagnosis),)
 
 
 def _probing(state: State, second: Second, diagnosis: Diagnosis, terms: Terms, now_ns: int) -> tuple[State, Actions]:
