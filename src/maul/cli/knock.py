@@ -24,7 +24,7 @@ MEANS = {
     Reach.REJECTED: "the target is there, and asks to be left alone for a while (429 or 503)",
     Reach.FAILED: "somebody answers, but what stands behind it does not work",
     Reach.STALLED: "the SYN was answered, and then nothing came in time: the service hangs, or only small packets pass",
-    Reach.TIMEOUT: "no SYN came back: dropped on the way there or on the way back, or nobody has that address",
+    Reach.TIMEOUT: "nothing came back: dropped on the way there or on the way back, or nobody has that address",
     Reach.REFUSED: "the machine is there, and nobody listens on that port",
     Reach.RESET: "the connection stood, and somebody ended it: the service, or a device on the way",
     Reach.UNREACHABLE: "a router, or this machine, knows no way there",

@@ -120,10 +120,12 @@ class Sentinel:
     def _live(self, line: Line) -> None:
         """Open it, and let it beat until it dies."""
         took: dict[str, float] = {}
+        began_ns = self._clock.now_ns()
         try:
             _open(line, took)
         except Ended as end:
-            self._tell(line, end.reach, end.says, **took)
+            told = {"reach": end.reach, "says": end.says, "status": 0, "tcp": line.facts(), **took}
+            self._came.append(attempt_of(told, self._question, began_ns))
             return
         self._stands.set()
         heart = _Heart(line, self._tell, took)
