@@ -1,5 +1,6 @@
 """A patrol on this machine, started as on any other: through the contract of a host."""
 
+import ast
 import contextlib
 import json
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,7 +21,7 @@ from maul.hosts.host import Completed, SpawnSpec
 from maul.hosts.local import LocalHost
 from maul.probes import host_lookout
 from maul.probes.host_lookout import HostLookout, Job
-from maul.s3 import patrol
+from maul.s3 import doorstep, patrol, tcp_line
 from maul.s3.endpoint import Endpoint
 from maul.s3.knock import gate
 
@@ -175,3 +177,13 @@ def test_its_clock_is_held_against_ours(job: Job) -> None:
     with lookout(job, WrongClock()) as one:
         seen = heard(one, 1)[0]
     assert abs(seen.at_ns - time.time_ns()) < 10e9
+
+
+@pytest.mark.parametrize("module", [tcp_line, doorstep, patrol])
+def test_what_is_sent_needs_an_old_python_and_nothing_else(module: ModuleType) -> None:
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"), feature_version=(3, 9))
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported |= {str(node.module) for node in named if node.level == 0}
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+    assert {node.module for node in named if node.level} <= {"tcp_line", "doorstep"}

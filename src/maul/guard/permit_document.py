@@ -154,7 +154,8 @@ class Target(Part):
 
 
 class Page(Part):
-    """A server whose health pages and metrics may be read: some small GETs per second, never load."""
+    """A server whose health pages and metrics may be read, or that a lookout asks: some small GETs per
+    second, never load."""
 
     host: HostText
     port: Whole = Field(ge=1, le=65_535)
