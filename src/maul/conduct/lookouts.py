@@ -1,6 +1,7 @@
 """The lookouts of a site, opened: who asks the target beside the load, from this machine, a host, or by Prometheus.
 
-    with site_lookouts(site, site_path, admitted, permission, fetch, for_s, clock) as lookouts:   # by name
+    watched = Watched(admitted, permission, fetch, for_s)
+    with site_lookouts(site, site_path, watched, clock) as lookouts:  # by name, each a `Lookout`
 
 They ask only addresses that the guard has seen: those of the endpoints that are loaded, and what `target.asked_of`
 names of a site's vantage points.
