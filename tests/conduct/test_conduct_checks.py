@@ -279,7 +279,14 @@ def test_only_the_checks_that_the_plan_names_are_made_and_each_has_its_name():
     assert [check.name for check in run_checks(facts(plan=make_plan(checks=("durability",))))] == ["durability"]
     assert run_checks(facts(plan=make_plan(checks=()))) == []
     every = run_checks(facts(plan=make_plan(checks=tuple(CHECKS)), audit=audit(), reads=reads()))
-    unasked = {"objectives", "limit", "conditions-kept", "map-true", "links-kept"}  # no search, condition or fleet
+    unasked = {
+        "objectives",
+        "limit",
+        "conditions-kept",
+        "map-true",
+        "links-kept",
+        "traffic-kept",
+    }  # no search, condition or fleet
     assert {check.name for check in every} == {"available", "quick", *CHECKS} - unasked
 
 

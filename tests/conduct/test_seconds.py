@@ -20,6 +20,7 @@ from maul.core.vantage import Attempt, Question, Reach, Vantage
 from maul.guard.mitigation.signals import GeneratorSecond, LinkSecond, Second
 from maul.guard.mitigation.signals_text import from_lines, to_line
 from maul.guard.network_words import LinkReading
+from maul.hosts.machine_counters import MachineCounters
 from maul.plan.fleet_model import FleetPlan, GeneratorPlan, LinkLoad, Load
 
 S = 1_000_000_000
@@ -56,6 +57,16 @@ def test_who_said_nothing_new_is_left_out_and_made_up_for_later():
     assert sorted(found) == ["a"]
     found = meter.read({"a": status(3.0, 300), "b": status(3.0, 300)}, Times())
     assert found["b"].due == 100.0
+
+
+def test_what_a_machine_counts_comes_along_and_says_nothing_the_first_time():
+    meter = GeneratorMeter()
+    first, later = MachineCounters(100, 50, None, 1.0, 2), MachineCounters(300, 250, 7, 2.0, 2)
+    found = meter.read({"a": status(1.0, 100)}, Times(), {"a": first})
+    assert found["a"].sent_packets is None
+    found = meter.read({"a": status(3.0, 300)}, Times(), {"a": later})
+    assert (found["a"].sent_packets, found["a"].received_packets, found["a"].retransmits) == (100.0, 100.0, None)
+    assert found["a"].cpu_ratio == pytest.approx(0.25)
 
 
 def test_a_new_engine_counts_from_its_own_beginning():

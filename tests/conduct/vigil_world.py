@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from conduct_stage import T0_NS, make_plan, make_stage, script
 
+from maul.conduct.mitigation_words import VantageWords
 from maul.conduct.vigil import Vigil
 from maul.core.clock import Clock, FakeClock
 from maul.core.operation import ErrorClass, Outcome
@@ -111,7 +112,7 @@ def make_world(tmp_path, thoughts: Thoughts, make=play, plan=None, **mitigation)
     plan = (plan or make_plan()).model_copy(update={"mitigation": terms, "faults": ()})
     stage = make_stage(tmp_path, plan, clock=clock, make_generator=generator)
     lookout = FakeLookout(clock)
-    stage.vigil = Vigil(stage, [lookout], thoughts, {"sentinel": ["local"]})
+    stage.vigil = Vigil(stage, [lookout], thoughts, VantageWords(points={"sentinel": ("local",)}))
     return stage, lookout, given
 
 

@@ -37,7 +37,7 @@ phases
 judged by
   available  less than 0.1% of all operations not answered well, in calm
   quick      p99.9 of get below 250 ms, in rise
-  checks     objectives, limit-found, durability, reads-true, conditions-kept, faults-proven, healed, map-true, links-kept, generator-honest, cleaned
+  checks     objectives, limit-found, durability, reads-true, conditions-kept, faults-proven, healed, map-true, links-kept, traffic-kept, generator-honest, cleaned
 
 ceilings (kept by the plan, by the engine and by the guard)
   requests   2,202 planned of 500,000

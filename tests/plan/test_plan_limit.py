@@ -44,7 +44,7 @@ def test_fill_search_audit_and_clean_up_whatever_the_campaign_had():
         ("stock", "prepare"), ("limit-requests", "limit"), ("audit", "audit"), ("clean-up", "clean-up"),
     ]  # fmt: skip
     assert plan.faults == () and plan.checks == (
-        "limit", "durability", "reads-true", "map-true", "links-kept", "cleaned",
+        "limit", "durability", "reads-true", "map-true", "links-kept", "traffic-kept", "cleaned",
     )  # fmt: skip
     assert {one.name: one.phases for one in plan.objectives} == {
         "sure": ("limit-requests",), "quick-puts": ("limit-requests",),

@@ -22,6 +22,7 @@ class CheckName(StrEnum):
     HEALED = "healed"
     MAP_TRUE = "map-true"
     LINKS_KEPT = "links-kept"
+    TRAFFIC_KEPT = "traffic-kept"
     GENERATOR_HONEST = "generator-honest"
     CLEANED = "cleaned"
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from maul.conduct.mitigation_words import UNKNOWN, VantageWords
 from maul.core.fleet_summary import FleetSummary
 from maul.core.histogram import LatencyKind
+from maul.core.mitigation_summary import MitigationSummary
 from maul.core.network_summary import LinkSummary, NetworkSummary
 from maul.core.operation import Op, Outcome
 from maul.core.summary import (
@@ -18,8 +20,9 @@ from maul.core.summary import (
     GeneratorSummary,
     PhaseSummary,
 )
-from maul.core.units import show_bitrate
+from maul.core.units import show_bitrate, show_duration
 from maul.core.verdict import Verdict
+from maul.guard.mitigation.causes import Family
 from maul.insight import LatencyBook, Select
 from maul.insight.latency import percentile_ms
 from maul.plan import ObjectivePlan, Plan
@@ -51,6 +54,9 @@ class Facts:
     ending: Ending
     fleet: FleetSummary | None = None
     network: NetworkSummary | None = None
+    mitigations: Sequence[MitigationSummary] = ()
+    looked_on: VantageWords | None = None
+    """Who looked out for somebody who stops the traffic; None: nobody did."""
 
 
 def objectives(facts: Facts) -> list[Check]:
@@ -222,6 +228,34 @@ def _link_faults(link: LinkSummary) -> list[str]:
     return faults
 
 
+def traffic_kept(facts: Facts) -> list[Check]:
+    """Did the traffic flow to the end, or was it stopped: by somebody upstream, by the network, by the target?"""
+    if facts.looked_on is None:
+        return []
+    stops = facts.mitigations
+    if stops:
+        doubtful = all(one.family in (UNKNOWN, Family.GENERATOR) for one in stops)
+        verdict = Verdict.UNKNOWN if doubtful else Verdict.FAIL
+        return [Check(name="traffic-kept", verdict=verdict, says=" ".join(_stop_words(one) for one in stops))]
+    if facts.ending is Ending.KILLED:
+        return [Check(name="traffic-kept", verdict=Verdict.UNKNOWN, says="maul was killed while it looked on")]
+    points = facts.looked_on.points
+    seen = ", ".join(f"{kind} ({len(names)})" for kind, names in points.items()) or "the load alone"
+    return [
+        Check(name="traffic-kept", verdict=Verdict.PASS, says=f"nobody stopped it, as far as was seen from: {seen}")
+    ]
+
+
+def _stop_words(one: MitigationSummary) -> str:
+    """The sentence of the card: what it was, for how long."""
+    lasted = ""
+    if one.hold_s is not None:
+        lasted = f" It lasted {show_duration(one.hold_s)}."
+    elif one.hold_at_least_s is not None:
+        lasted = f" It was not over after {show_duration(one.hold_at_least_s)}."
+    return f"{one.says.rstrip('.')}.{lasted}"
+
+
 def generator_honest(facts: Facts) -> list[Check]:
     """Do the numbers speak of the target, not of us?"""
     if facts.generator is None:
@@ -270,6 +304,7 @@ CHECKS: dict[str, Callable[[Facts], list[Check]]] = {
     "healed": healed,
     "map-true": map_true,
     "links-kept": links_kept,
+    "traffic-kept": traffic_kept,
     "generator-honest": generator_honest,
     "cleaned": cleaned,
 }

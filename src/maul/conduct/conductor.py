@@ -16,11 +16,14 @@ from maul import campaign as campaigns
 from maul.conduct.audit import look_again_and_list
 from maul.conduct.course import Course, tidying
 from maul.conduct.drill import rehearse
+from maul.conduct.earlier_runs import learnt_before
+from maul.conduct.earlier_runs import to_text as earlier_text
 from maul.conduct.fleet_events import MUSTER, as_details
 from maul.conduct.fleet_up import crew_of
 from maul.conduct.judge import judge
 from maul.conduct.kill import STOP_FILE, refuse_pulled, tell_pull, watching
 from maul.conduct.limit import search_limit
+from maul.conduct.lookouts import Watched
 from maul.conduct.network_senses import watched
 from maul.conduct.permission import PermissionWatch, admit, check_plan, held, permission_of, senders_of
 from maul.conduct.phases import run_passes, run_phase
@@ -34,6 +37,7 @@ from maul.conduct.stage import GeneratorMaker, Stage
 from maul.conduct.stop import StopSwitch
 from maul.conduct.target import OpenTarget, open_target, take_back_buckets
 from maul.conduct.trickle import run_trickle
+from maul.conduct.vantage_points import keeping_vigil
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import ExitCode, InternalError, MaulError
 from maul.core.event import Edge, EventKind
@@ -47,7 +51,6 @@ from maul.hosts.places import journal_directory, state_directory
 from maul.lab import cluster
 from maul.load import RustGenerator
 from maul.plan import LimitWish, PhasePlan, Plan, explain, to_json
-from maul.probes.contract import Fetch
 from maul.record import RunReader, RunWriter, write_summary
 from maul.record.audit_chain import INDEX
 from maul.s3.fetch import fetcher
@@ -165,7 +168,7 @@ def beat(
                         traces=traces,
                         crew=crew,
                     )
-                    _perform(stage, fetch, place)
+                    _perform(stage, place, Watched(admitted, permission, fetch, plan.limits.seconds))
         except MaulError as error:
             if stage is None:
                 raise
@@ -233,6 +236,9 @@ def _record(
             writer.write_text(Text.CAMPAIGN, campaign.text)
             writer.write_text(Text.SITE, place.text)
             writer.write_text(Text.PLAN, to_json(plan))
+            known = learnt_before(plan.target, runs_root, plan.run_id).brackets
+            if known:
+                writer.write_text(Text.EARLIER, earlier_text(known))
             if target.door.permission.permit is not None:
                 permit = target.door.permission.permit.permit
                 writer.write_text(Text.PERMIT, to_text(permit, as_json=True))
@@ -254,7 +260,7 @@ class _End:
     exit_code: int
 
 
-def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
+def _perform(stage: Stage, place: _Place, watched_by: Watched) -> None:
     """The phases, with the senses on. Errors of ours, the machine or the target end the run, not the record."""
     stage.note(EventKind.RUN, Edge.BEGAN, stage.plan.run_id, details=_beginning(stage))
     if stage.crew is not None and stage.crew.words is not None:
@@ -266,8 +272,9 @@ def _perform(stage: Stage, fetch: Fetch, place: _Place) -> None:
     try:
         with (
             PermissionWatch(stage),
-            sensing(stage.site, stage.writer, stage.clock, fetch),
-            watched(stage, place.path, fetch),
+            sensing(stage.site, stage.writer, stage.clock, watched_by.fetch),
+            keeping_vigil(stage, place.path, watched_by),
+            watched(stage, place.path, watched_by.fetch),
         ):
             course = Course(stage, lambda phase: _run(stage, phase))
             course.follow()

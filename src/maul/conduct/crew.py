@@ -7,8 +7,11 @@ from typing import Any, Protocol
 
 from maul.conduct.fleet_events import MusterWords
 from maul.core.generator import Generator, GeneratorStatus
+from maul.core.vantage import Lookout
 from maul.fleet.words import LostAgent, StartSkew
+from maul.hosts.machine_counters import MachineCounters
 from maul.plan.muster import Muster, without
+from maul.s3.tcp_line import Gate
 
 SETTLE_S = 15.0
 """How long preparing engines of a take-over may take at the end of a drive."""
@@ -53,6 +56,14 @@ class Line(Protocol):
 
         `about`: what agents note beside the results that they keep of this `run`.
         """
+        ...
+
+    def lookout(self, endpoint: str, gates: Mapping[str, Gate]) -> Lookout:
+        """A sentinel at that endpoint in each agent. `gates`: where questions may lead, by the endpoint's name."""
+        ...
+
+    def machines(self) -> Mapping[str, MachineCounters]:
+        """What the agents' machines count by now."""
         ...
 
 

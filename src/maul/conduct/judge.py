@@ -15,6 +15,7 @@ from maul.conduct.checks import Facts, run_checks
 from maul.conduct.fleet_story import Story, fleet_summary, story_of
 from maul.conduct.generator_limits import generator_limits
 from maul.conduct.listings import parse_listings
+from maul.conduct.mitigation_story import borne, carried_out, mitigations, signals_of, vantages_of
 from maul.conduct.network_story import network_summary
 from maul.conduct.operations import WRITING_KINDS, one_per_request, operations_of_kinds
 from maul.conduct.recorded import LastWords, Text, last_words_of, plan_of
@@ -94,9 +95,9 @@ def judge(run: RunReader) -> Summary:
     """The whole answer of a run. Raises CampaignError when the record is not one of ours, or still being written."""
     if run.running:
         raise CampaignError("this run is still going", str(run.path), "judge it when it has ended")
-    plan = plan_of(run)
-    rows = run.operations()
-    tables = Tables(plan, run.events(), run.samples(), LatencyBook.of(run.latency()), one_per_request(rows), rows)
+    planned, rows, events = plan_of(run), run.operations(), run.events()
+    plan = carried_out(planned, events)
+    tables = Tables(plan, events, run.samples(), LatencyBook.of(run.latency()), one_per_request(rows), rows)
     tables = replace(tables, story=story_of(tables.events))
     statuses = final_statuses(tables.events)
     capacity = _capacity(tables)
@@ -107,6 +108,7 @@ def judge(run: RunReader) -> Summary:
     words = last_words_of(run)
     end = _end(tables.events, words)
     faults = _faults(tables, words)
+    signals = signals_of(run, planned, events, faults)
     records_lost = sum(int(status.get("records_lost", 0)) for status in statuses.values())
     fleet = None
     if tables.story is not None:
@@ -135,6 +137,8 @@ def judge(run: RunReader) -> Summary:
         ending=end.ending,
         fleet=fleet,
         network=network_summary(plan, tables.events, tables.samples),
+        mitigations=mitigations(signals),
+        looked_on=vantages_of(events),
     )
     checks = run_checks(facts)
     verdict, exit_code = _verdict(checks, facts, end)
@@ -144,7 +148,7 @@ def judge(run: RunReader) -> Summary:
         run_id=run.run_id,
         campaign=plan.campaign,
         target=plan.target,
-        plan_hash=plan.hash,
+        plan_hash=planned.hash,
         began_ns=began_ns,
         ended_ns=ended_ns,
         ending=end.ending,
@@ -169,6 +173,8 @@ def judge(run: RunReader) -> Summary:
         notes=_notes(tables.events),
         fleet=fleet,
         network=facts.network,
+        mitigations=list(facts.mitigations),
+        borne=list(borne(signals)),
         first_access=first_access(
             tables.operations, [phase.name for phase in plan.phases if phase.kind in ("warm-up", "load")]
         ),

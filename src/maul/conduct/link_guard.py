@@ -303,6 +303,8 @@ def guarding(stage: Stage, probes: Sequence[Probe]) -> Iterator[LinkGuard | None
 
     def sink(reading: Reading) -> None:
         guard.heard(reading)
+        if stage.vigil is not None:
+            stage.vigil.heard(reading)
         stage.writer.samples(reading.samples)
         stage.writer.events(reading.events)
 

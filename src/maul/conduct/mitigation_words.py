@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from maul.core.mitigation_summary import SuspectSummary
 from maul.guard.mitigation.diagnosis import Diagnosis
+from maul.guard.mitigation.terms import ClassifyTerms
 
 VANTAGE, SUSPECTED, FROZEN, SILENT, NOTICE = "vantage", "suspected", "frozen", "silent", "notice"
 VERDICT, RECOVERED, RESUMED, GIVEN_UP = "verdict", "recovered", "resumed", "given up"
@@ -28,6 +29,17 @@ class VantageWords(_Words):
 
     points: dict[str, tuple[str, ...]]
     act: str = "freeze"
+    terms: ClassifyTerms | None = None
+    """What the classifier knew of the place; None: a verdict cannot be found anew."""
+    tls: bool = True
+    targets: tuple[str, ...] = ()
+    """`vip 198.51.100.10:443`, one each."""
+    sources: tuple[str, ...] = ()
+    """Addresses of the generators."""
+    window: str = ""
+    """Of the permit."""
+    contacts: tuple[str, ...] = ()
+    """Of the permit."""
 
 
 class FrozenWords(_Words):
@@ -88,6 +100,21 @@ class VerdictWords(_Words):
             separated_by=found.separate_says,
             missing=tuple(found.missing),
             healthy=found.healthy,
+        )
+
+    @classmethod
+    def unknown(cls) -> "VerdictWords":
+        """Where it did not come to one."""
+        return cls(
+            cause=UNKNOWN,
+            family=UNKNOWN,
+            suspects=(),
+            scope=(),
+            direction="",
+            onset_ns=None,
+            separated_by="",
+            missing=(),
+            healthy=False,
         )
 
 

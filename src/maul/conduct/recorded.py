@@ -19,6 +19,7 @@ class Text(StrEnum):
     PERMIT = "permit.json"
     LISTINGS = "listings.json"
     SIGNALS = "signals.jsonl"
+    EARLIER = "earlier-brackets.json"
     LAST_WORDS = "last-words.json"
 
 

@@ -15,6 +15,7 @@ from maul.core.sample import Sample
 from maul.core.vantage import Attempt, Reach
 from maul.guard.mitigation.signals import BalancerSecond, GeneratorSecond, LinkSecond, Second
 from maul.guard.network_words import LinkReading
+from maul.hosts.machine_counters import MachineCounters
 from maul.plan.fleet_model import FleetPlan
 
 LOCAL = "local"
@@ -25,6 +26,7 @@ OUR_OWN = frozenset({ErrorClass.BACKLOG, ErrorClass.GIVEN_UP, ErrorClass.STOPPED
 """Never sent, given up or stopped by ourselves: says nothing of the target."""
 VANTAGE, VIP = "vantage", "vip"
 """Probes of samples: how attempts ended, and what balancers counted."""
+NO_MACHINES: Mapping[str, MachineCounters] = {}
 _REACHES = list(Reach)
 _NOTHING_YET = GeneratorStatus(GeneratorState.READY)
 _BALANCER_FIELDS = {one.name: str(one.type) for one in fields(BalancerSecond)}
@@ -67,11 +69,18 @@ class GeneratorMeter:
         """`racks` and `cores` by generator, as far as they are known."""
         self._racks, self._cores = racks or {}, cores or {}
         self._before: dict[str, GeneratorStatus] = {}
+        self._machines: dict[str, MachineCounters] = {}
 
-    def read(self, statuses: Mapping[str, GeneratorStatus], times: Times) -> dict[str, GeneratorSecond]:
+    def read(
+        self,
+        statuses: Mapping[str, GeneratorStatus],
+        times: Times,
+        machines: Mapping[str, MachineCounters] = NO_MACHINES,
+    ) -> dict[str, GeneratorSecond]:
         """By generator, scaled to one second. Whose status is the one read before is left out: nobody said anything.
 
-        `times`: of all of them together, because histograms come merged.
+        `times`: of all of them together, because histograms come merged. `machines`: what theirs count, where those
+        are theirs alone.
         """
         found: dict[str, GeneratorSecond] = {}
         for name, now in statuses.items():
@@ -81,6 +90,10 @@ class GeneratorMeter:
                 continue
             self._before[name] = now
             second = _grown(before, now, seconds, self._cores.get(name))
+            machine = machines.get(name)
+            if machine is not None:
+                second = _with_machine(second, self._machines.get(name), machine, seconds)
+                self._machines[name] = machine
             found[name] = times.onto(replace(second, rack=self._racks.get(name, "")))
         return found
 
@@ -110,6 +123,25 @@ def _grown(before: GeneratorStatus, now: GeneratorStatus, seconds: float, cores:
         bytes_sent=rate("bytes_sent"),
         bytes_received=rate("bytes_received"),
         cpu_ratio=rate("cpu_seconds") / cores if cores else None,
+    )
+
+
+def _with_machine(
+    second: GeneratorSecond, before: MachineCounters | None, now: MachineCounters, seconds: float
+) -> GeneratorSecond:
+    """What its machine's kernel counted; nothing at the first reading."""
+    if before is None:
+        return second
+
+    def rate(earlier: int | None, later: int | None) -> float | None:
+        return (later - earlier) / seconds if earlier is not None and later is not None and later >= earlier else None
+
+    return replace(
+        second,
+        retransmits=rate(before.retransmits, now.retransmits),
+        sent_packets=rate(before.sent_segments, now.sent_segments),
+        received_packets=rate(before.received_segments, now.received_segments),
+        cpu_ratio=max(0.0, now.cpu_seconds - before.cpu_seconds) / seconds / max(1, now.cores),
     )
 
 

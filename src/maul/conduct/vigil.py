@@ -38,6 +38,7 @@ from maul.guard.mitigation.diagnosis import Diagnosis
 from maul.guard.mitigation.signals import Second
 from maul.guard.mitigation.signals_text import to_line
 from maul.guard.network_words import LinkReading, links_of
+from maul.hosts.machine_counters import MachineCounters
 from maul.probes.sampler import Reading
 
 SECOND_NS = 1_000_000_000
@@ -76,10 +77,16 @@ class Vigil:
     """One for a whole run. `lookouts` are closed by who opened them."""
 
     def __init__(
-        self, stage: Stage, lookouts: Sequence[Lookout], think: Think, points: Mapping[str, Sequence[str]]
+        self,
+        stage: Stage,
+        lookouts: Sequence[Lookout],
+        think: Think,
+        words: VantageWords,
+        *,
+        machines: Callable[[], Mapping[str, MachineCounters]] = dict,
     ) -> None:
-        """`points`: the names of who looks on, by kind of vantage point."""
-        self._stage, self._lookouts, self._think = stage, tuple(lookouts), think
+        """`words`: who looks on, for the record; `machines`: what generators' machines count by now."""
+        self._stage, self._lookouts, self._think, self._machines = stage, tuple(lookouts), think, machines
         fleet = stage.plan.fleet
         racks = {one.name: one.rack or "" for one in fleet.generators} if fleet is not None else {}
         cores = {} if fleet is not None else {"local": float(stage.plan.shards)}
@@ -97,10 +104,7 @@ class Vigil:
         """Set from the moment at which everything is to fall silent, until somebody says `thaw`."""
         self.verdict: Diagnosis | None = None
         """The newest since traffic was stopped."""
-        words = VantageWords(
-            points={kind: tuple(names) for kind, names in points.items()}, act=stage.plan.mitigation.act
-        )
-        told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in points.items() if names)
+        told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in words.points.items() if names)
         self._note(VANTAGE, f"vantage points: {told or 'none'}", as_details(words))
 
     # -- what is heard ---------------------------------------------------------------------------------------------
@@ -163,7 +167,7 @@ class Vigil:
         times, self._times = self._times, Times()
         return replace(
             self._seen(now_ns, self._felt(), silent=silent),
-            generators=self._meter.read(statuses, times),
+            generators=self._meter.read(statuses, times, self._machines() if statuses else {}),
             balancers=balancers_of(samples),
             links=links_now(links, self._stage.plan.fleet),
         )

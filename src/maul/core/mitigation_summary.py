@@ -85,6 +85,9 @@ class MitigationSummary(_Part):
     hold_at_least_s: float | None
     """Where it was not seen to end."""
     brackets: list[BracketSummary] = []
+    """What this run alone saw."""
+    narrowed: list[BracketSummary] = []
+    """Together with what earlier runs against the same target had seen; empty where there were none."""
     separated_by: str = ""
     missing: list[str] = []
     """Vantage points that were not there."""

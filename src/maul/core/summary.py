@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from maul.core.fleet_summary import FleetSummary
-from maul.core.mitigation_summary import MitigationSummary
+from maul.core.mitigation_summary import BracketSummary, MitigationSummary
 from maul.core.network_summary import NetworkSummary
 from maul.core.verdict import VerdictName
 
@@ -408,3 +408,5 @@ class Summary(_Part):
     """None: no network was watched."""
     mitigations: list[MitigationSummary] = []
     """Every time that traffic was stopped by somebody or something."""
+    borne: list[BracketSummary] = []
+    """Of a run whose traffic nobody stopped: the most of each dimension that was survived."""

@@ -64,7 +64,7 @@ class Overrides:
     """Search the limit instead of running the campaign's phases."""
 
 
-LIMIT_CHECKS = ("limit", "durability", "reads-true", "map-true", "links-kept", "cleaned")
+LIMIT_CHECKS = ("limit", "durability", "reads-true", "map-true", "links-kept", "traffic-kept", "cleaned")
 """What `maul limit` asks; all but the first where the campaign asks them."""
 
 

@@ -74,6 +74,10 @@ class Feeds(Closes):
         del question
         return False
 
+    def quiet(self, wanted: bool) -> None:
+        """Nothing of it ever goes to the target."""
+        del wanted
+
     def close(self) -> None:
         """Listen and ask no more."""
         self._stop.set()
