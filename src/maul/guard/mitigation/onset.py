@@ -116,10 +116,13 @@ def listen(onset: Onset, second: Second, phase: str = "") -> Onset:
     if phase != onset.phase:
         onset = Onset(phase)
     asked = [attempt for attempt in second.attempts if attempt.question.vantage is Vantage.SENTINEL]
+    by_who: dict[str, list[Attempt]] = {}
+    for attempt in asked:
+        by_who.setdefault(attempt.question.who, []).append(attempt)
     known = {name: onset.by_name.get(name, Usual()) for name in second.generators}
     found = {name: replace(usual, missed=usual.missed + 1) for name, usual in onset.by_name.items()}
     for name, one in second.generators.items():
-        found[name] = _next(known[name], one, [of for of in asked if of.question.who == name], second.at_ns)
+        found[name] = _next(known[name], one, by_who.get(name, ()), second.at_ns)
     if len(known) > 1:
         whole = _whole(onset.by_name.get(ALL, Usual()), known.values())
         found[ALL] = _next(whole, together(second.generators.values()), asked, second.at_ns)

@@ -89,15 +89,15 @@ def the_round(terms: Terms, silent: Sequence[str]) -> tuple[Question, ...]:
 
 def generators(terms: Terms, silent: Sequence[str]) -> tuple[Asker, ...]:
     """At most four idle ones: one that fell silent, one that did not, then as many racks as there are."""
-    idle = terms.of(Vantage.IDLE)
-    hit = [asker for asker in idle if asker.who in silent]
-    spared = [asker for asker in idle if asker.who not in silent]
-    chosen = [*hit[:1], *spared[:1]]
-    for asker in (*hit, *spared):
-        if asker.rack not in {one.rack for one in chosen}:
-            chosen.append(asker)
-    chosen += [asker for asker in (*hit, *spared) if asker not in chosen]
-    return tuple(chosen[: min(GENERATORS_MAX, max(2, len({asker.rack for asker in idle})))])
+    idle, fell = terms.of(Vantage.IDLE), frozenset(silent)
+    hit = [asker for asker in idle if asker.who in fell]
+    spared = [asker for asker in idle if asker.who not in fell]
+    one_of_rack = {asker.rack: asker for asker in (*reversed(spared), *reversed(hit))}
+    most = min(GENERATORS_MAX, 1 + len(one_of_rack))
+    first = [*hit[:1], *spared[:1]]
+    seen = {asker.rack for asker in first}
+    more = [asker for rack, asker in one_of_rack.items() if rack not in seen]
+    return tuple(dict.fromkeys([*first, *more, *hit[:most], *spared[:most]]))[:most]
 
 
 def went_round(gentle: Gentle, diagnosis: Diagnosis, terms: Terms, silent: Sequence[str]) -> bool:
