@@ -63,6 +63,7 @@ class Digest:
     kinds: dict[str, float] = field(default_factory=dict)
     generators: dict[str, Count] = field(default_factory=dict)
     attempts: list[tuple[int, Attempt]] = field(default_factory=list)  # when it began, by a clock that is not absurd
+    kinds_asked: tuple[object, dict[str, list[tuple[int, Attempt]]]] | None = None  # remembered by `doors.asked`
 
     @property
     def at_ns(self) -> int:

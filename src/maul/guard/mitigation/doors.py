@@ -7,13 +7,15 @@ from statistics import median
 from typing import NamedTuple
 
 from maul.core.vantage import Attempt, Question, Reach, TcpFacts, Vantage
-from maul.guard.mitigation.digest import NS
+from maul.guard.mitigation.digest import NS, Digest
 from maul.guard.mitigation.episode import Episode
 from maul.guard.mitigation.terms import ClassifyTerms
 
 HALF = (0.15, 0.85)  # shares of answers between which it is neither well nor dead
 LATE_MS = 900.0  # the first SYN is repeated after one second (RFC 6298)
 REVIVED_MIN = 3  # answers in a row
+BEFORE_NS = 30 * NS  # what was usual
+SENTINELS_NS = 30 * NS  # the fate of what stood is known by then
 LOADED_MIN = 4  # attempts under load that are enough to tell
 
 
@@ -38,9 +40,12 @@ class Felt:
         return len(self.since) >= REVIVED_MIN and any(not is_answer(each) for each in self.bad)
 
 
+_ANSWERS = frozenset({Reach.ANSWERED, Reach.REJECTED, Reach.FAILED})
+
+
 def is_answer(attempt: Attempt) -> bool:
     """Whether HTTP came back, be it an error."""
-    return attempt.reach in {Reach.ANSWERED, Reach.REJECTED, Reach.FAILED}
+    return attempt.reach in _ANSWERS
 
 
 def kind_of(attempt: Attempt, terms: ClassifyTerms) -> str | None:
@@ -73,29 +78,71 @@ def _is_ours(question: Question, terms: ClassifyTerms) -> bool:
     return source is not None and source in {terms.sources.get(name) for name in terms.generators}
 
 
+def asked(digest: Digest, terms: ClassifyTerms) -> dict[str, list[tuple[int, Attempt]]]:
+    """The attempts of a second by kind, without those that failed for want of something here; remembered."""
+    if digest.kinds_asked is not None and digest.kinds_asked[0] is terms:
+        return digest.kinds_asked[1]
+    sorted_: dict[str, list[tuple[int, Attempt]]] = {}
+    for began_ns, attempt in digest.attempts:
+        if attempt.reach is not Reach.LOCAL and (kind := kind_of(attempt, terms)) is not None:
+            sorted_.setdefault(kind, []).append((began_ns, attempt))
+    digest.kinds_asked = (terms, sorted_)
+    return sorted_
+
+
 def felt(episode: Episode, terms: ClassifyTerms) -> dict[str, Felt]:
     """Everything that was felt, by kind. Asked of the way from a generator: only of those that got nothing."""
     sick = episode.dead if episode.alive else frozenset()
     before: dict[str, list[Attempt]] = {}
     after: dict[str, list[Attempt]] = {}
+    early_ns, sentinels_ns = episode.began_ns - BEFORE_NS, episode.began_ns + SENTINELS_NS
     for each in episode.everything:
-        for began_ns, attempt in each.attempts:
-            kind = kind_of(attempt, terms)
-            if kind is None or attempt.reach is Reach.LOCAL:
+        if each.at_ns < early_ns:
+            continue
+        for kind, attempts in asked(each, terms).items():
+            if kind == "sentinel" and each.at_ns > sentinels_ns:
                 continue
-            if kind in {"fresh", "control_ours"} and sick and attempt.question.who not in sick:
-                continue
-            if began_ns < episode.began_ns - NS // 2:
-                before.setdefault(kind, []).append(attempt)
-            elif began_ns >= episode.began_ns + NS or (not is_answer(attempt) and began_ns >= episode.began_ns):
-                after.setdefault(kind, []).append(attempt)  # an answer of the first second may be from before
+            ours = sick if kind in {"fresh", "control_ours"} else None
+            for began_ns, attempt in attempts:
+                if ours and attempt.question.who not in ours:
+                    continue
+                if began_ns < episode.began_ns - NS // 2:
+                    before.setdefault(kind, []).append(attempt)
+                elif began_ns >= episode.began_ns + NS or (began_ns >= episode.began_ns and not is_answer(attempt)):
+                    after.setdefault(kind, []).append(attempt)  # an answer of the first second may be from before
     split = {
         kind: _split(before.get(kind, []), after.get(kind, []))
         for kind in {*before, *after}
         if not _never_worked(before.get(kind, []))
     }
     over_ns = over(episode, split)
+    cut_off = _cut_off(split)
+    known_bad_ns = _known_bad(episode, split)
+    for kind in split.keys() - {"fresh", "external", "sentinel"}:
+        one = split[kind]
+        kept = [each for each in one.bad if each.at_ns <= known_bad_ns or not _replied(each)]
+        if kind in {"neighbour", "port"}:
+            kept = [each for each in kept if each.question.who not in cut_off]
+        split[kind] = Felt(one.before, kept, one.since)
     return {kind: _while_it_lasted(one, over_ns, episode) for kind, one in split.items()}
+
+
+def _replied(attempt: Attempt) -> bool:
+    return is_answer(attempt) or attempt.reach is Reach.REFUSED
+
+
+def _cut_off(felt: Mapping[str, Felt]) -> set[str]:
+    """Hosts of ours that reach nothing: what they cannot reach says nothing of it."""
+    asked = felt["control_ours"].bad if "control_ours" in felt else ()
+    return {each.question.who for each in asked} - {each.question.who for each in asked if is_answer(each)}
+
+
+def _known_bad(episode: Episode, felt: Mapping[str, Felt]) -> int:
+    """Until when the target is known to have been bad: what answered later may have done so because it was over."""
+    kinds = ("fresh", "external", "sentinel")
+    failed = [each.at_ns for kind in kinds if kind in felt for each in felt[kind].bad if not is_answer(each)]
+    lasted = [each.at_ns + NS for each in episode.during[-1:]]
+    return max([*failed, *lasted], default=episode.began_ns)
 
 
 def over(episode: Episode, felt: Mapping[str, Felt]) -> int | None:
@@ -238,15 +285,12 @@ def large(attempts: Felt | None, small: Reading | None) -> Reading | None:
     return None
 
 
+_ON_WHAT_STOOD = _ANSWERS | {Reach.STALLED, Reach.RESET}
+
+
 def is_old(attempt: Attempt) -> bool:
     """Of a sentinel: on the connection that stood before. A try to open a new one tells of its connecting."""
-    return attempt.connect_ms is None and attempt.reach in {
-        Reach.ANSWERED,
-        Reach.REJECTED,
-        Reach.FAILED,
-        Reach.STALLED,
-        Reach.RESET,
-    }
+    return attempt.connect_ms is None and attempt.reach in _ON_WHAT_STOOD
 
 
 def sentinels(attempts: Felt | None, sick: frozenset[str]) -> Reading | None:

@@ -17,6 +17,7 @@ STEP_MAX = 10.0  # no single second counts for more
 GOOD_S = 3  # so many good seconds one after the other: it is over
 KEPT_S = 30  # what was over for longer is past
 DEAD_EXPECTED_MIN = 5.0  # a generator is dead when so many answers were due and none came
+ASKED_S = 60  # so far back attempts are looked through, where the load does not tell
 LATER_MS = 800.0  # the first SYN is sent again after a second (RFC 6298)
 FAILING_MIN = 3  # attempts in a row, where there is no load to tell
 
@@ -163,7 +164,7 @@ def _by_attempts(digests: Sequence[Digest], loaded: Sequence[Digest], terms: Cla
     """Without load, or while it does well: somebody who was answered is not any more, time and again."""
     doors = set(terms.loaded)
     failing: dict[tuple[Vantage, str], list[int]] = {}
-    for each in digests:
+    for each in digests[-ASKED_S:]:
         for began, attempt in each.attempts:
             question = attempt.question
             if question.endpoint not in doors or question.port or question.large:
@@ -197,8 +198,10 @@ def _others_speak(digests: Sequence[Digest], terms: ClassifyTerms) -> list[int]:
     other: dict[tuple[Vantage, str], list[int]] = {}
     for each in digests:
         for began, attempt in each.attempts:
+            if attempt.connect_ms is None:
+                continue
             question, tcp = attempt.question, attempt.tcp
-            if question.endpoint not in terms.loaded or question.port or attempt.connect_ms is None:
+            if question.endpoint not in terms.loaded or question.port:
                 continue
             if tcp.send_wscale is None and tcp.window_zero is None:
                 continue
@@ -229,5 +232,8 @@ def _later(loaded: Sequence[Digest]) -> list[int]:
     return late[:1] if len(late) >= FAILING_MIN else []
 
 
+_ANSWERS = frozenset({Reach.ANSWERED, Reach.REJECTED, Reach.FAILED})
+
+
 def _works(attempt: Attempt) -> bool:
-    return attempt.reach in {Reach.ANSWERED, Reach.REJECTED, Reach.FAILED}
+    return attempt.reach in _ANSWERS

@@ -1,7 +1,8 @@
 """Everything that can be told of an episode, each feature only where somebody was there to see it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, median
+from math import sqrt
+from statistics import fmean, median, stdev
 
 from maul.guard.mitigation import doors, machines
 from maul.guard.mitigation.digest import NS, Digest
@@ -269,10 +270,11 @@ def _goodput(episode: Episode) -> Reading | None:
     middle = fmean(flow)
     if middle <= 0:
         return None
-    spread = max(abs(each - middle) for each in flow) / middle
+    spread = stdev(flow) / middle
+    chance = 1.5 / sqrt(fmean(each.ok for each in seconds) + 1)  # what answers vary by anyhow
     was = fmean(each.moved or each.ok for each in episode.before) if episode.before else 0.0
     offered = [each.due for each in seconds]
-    if spread > 0.2:
+    if spread > 0.1 + chance:
         return Reading("varies", f"what gets through varies by {100 * spread:.0f} %")
     if was and middle < 0.8 * was:
         return Reading("capped", f"what gets through is flat at {100 * middle / was:.0f} % of what it was")

@@ -9,7 +9,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.BALANCER_DOWN: row(
         ("errors=refused fresh=refused external=refused listener=gone",),
         loss="all+1 part+0 few-1 none-3",
-        errors="refused+5 reset+0.5 mixed+0 unreachable-2 *-3",
+        errors="refused+5 reset+0.5 mixed+0 unreachable-2 *-3 throttled-7 gateway-7",
         pace="step+0.5 gradual-1",
         who="all+0.5 alone+0 one-by-one+0 *-2",
         sentinel="reset+1.5 dead+0 some-1 *-3",
@@ -38,7 +38,7 @@ OTHERS: Mapping[Cause, Row] = {
         ),
         prior=-0.5,
         loss="all+1 part-1 *-4",
-        errors="silence+1 unreachable+0.5 reset-1 mixed-1 *-4",
+        errors="silence+1 unreachable+0.5 reset-1 mixed-1 *-4 throttled-7 gateway-7",
         pace="step+0.5 gradual-2",
         who="all+0.5 alone+0 one-by-one+0 *-4",
         sentinel="dead+1 reset-1 *-4",
@@ -65,7 +65,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.BALANCER_SATURATED: row(
         ("balancer=busy overflow=yes", "pace=gradual balancer=busy relief=at-once"),
         loss="none+0.5 few+0.5 part+1 all-1",
-        errors="mixed+0.5 silence+0.5 reset+0 gateway-1 *-2",
+        errors="mixed+0.5 silence+0.5 reset+0 gateway-1 *-2 throttled-7 gateway-7",
         pace="gradual+3 step-2",
         who="even+1 alone+0 one-by-one+0 all-1 *-3",
         sentinel="slow+1.5 some+0.5 ok+0 *-1",
@@ -92,7 +92,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.CONNTRACK_FULL: row(
         ("tracking=full",),
         loss="part+0.5 few+0.5 all+0 none-1",
-        errors="silence+1 mixed+0 *-3",
+        errors="silence+1 mixed+0 *-3 throttled-7 gateway-7",
         pace="gradual-0.5",
         sentinel="ok+2 slow+0.5 some+0 *-1.5",
         fresh="dead+1 half+1 ok-3 *-1",
@@ -117,7 +117,7 @@ OTHERS: Mapping[Cause, Row] = {
         ),
         prior=-0.5,
         loss="part+0.5 few+0.5 all+0.5 none+0",
-        errors="silence+1 mixed+0 *-3",
+        errors="silence+1 mixed+0 *-3 throttled-7 gateway-7",
         pace="gradual-1",
         who="racks+0.5 even+0.5 all+0 alone+0",
         sentinel="ok+3 slow+0 some-1 *-4",
@@ -142,7 +142,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.LINK_DOWN: row(
         ("links=down",),
         loss="all+0.5 part+0.5 none-2",
-        errors="silence+1 unreachable+1 local+0 mixed+0 *-4",
+        errors="silence+1 unreachable+1 local+0 mixed+0 *-4 throttled-7 gateway-7",
         pace="step+1 gradual-2",
         who="racks+2 one+0.5 all+0 alone+0 several-1 *-3",
         sentinel="dead+1 some+0.5 reset-1 *-4",
@@ -163,7 +163,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.LINK_CONGESTED: row(
         ("links=congested",),
         loss="part+1 few+1 none+0 all-1",
-        errors="silence+0.5 mixed+0.5 reset+0 *-3",
+        errors="silence+0.5 mixed+0.5 reset+0 *-3 throttled-7 gateway-7",
         pace="gradual+0.5",
         sentinel="slow+1 some+0.5 ok+0 *-1",
         fresh="half+0.5 slow+0.5",
@@ -183,7 +183,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.GENERATOR_EXHAUSTED: row(
         ("exhausted=yes",),
         loss="none+0.5 few+0 part-0.5 all-1",
-        errors="local+2 mixed-0.5 *-2",
+        errors="local+2 mixed-0.5 *-2 throttled-7 gateway-7",
         sentinel="ok+1 slow+0 *-3",
         external="ok+1 slow+0 *-3",
         control="ok+0.5 slow+0 *-2",
@@ -222,7 +222,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.VIP_FAILOVER: row(
         ("peer=moved",),
         loss="all+0.5 part+0.5",
-        errors="silence+0.5 reset+0.5 mixed+0.5 refused+0 *-3",
+        errors="silence+0.5 reset+0.5 mixed+0.5 refused+0 *-3 throttled-7 gateway-7",
         pace="step+0.5 gradual-2",
         sentinel="reset+1 dead+0.5 some+0 *-3",
         revival="new-only+1.5 back+1 all-2",
@@ -234,7 +234,7 @@ OTHERS: Mapping[Cause, Row] = {
     Cause.MTU_HOLE: row(
         ("large=stalls", "sentinel=ok|slow fresh=ok external=ok"),
         loss="part+0.5 few+0.5 all-0.5 none-1",
-        errors="silence+0.5 reset+0 mixed+0 *-3",
+        errors="silence+0.5 reset+0 mixed+0 *-3 throttled-7 gateway-7",
         pace="gradual-2",
         sentinel="ok+1 slow+0 some-0.5 dead-2 reset-3",
         fresh="ok+1 slow+0 stalled+0 half-1 *-3",

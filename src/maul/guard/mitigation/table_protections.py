@@ -10,7 +10,7 @@ from maul.guard.mitigation.row import Row, row
 # nothing comes to the balancers, and they are well. It does not end because we fall silent.
 _DROPPED: Mapping[str, Any] = {
     "loss": "all+1 part-1 *-4",
-    "errors": "silence+1 unreachable+0 mixed-1 *-4",
+    "errors": "silence+1 unreachable+0 mixed-1 *-4 throttled-7 gateway-7",
     "pace": "step+1 gradual-3",
     "who": "all+1 alone+0 one-by-one-2 *-4",
     "sentinel": "dead+1 reset-2 *-4",
@@ -53,6 +53,7 @@ PROTECTIONS: Mapping[Cause, Row] = {
     Cause.SUBNET_BLACK_HOLE: row(
         (
             f"neighbour={_SILENT} notice=prefix",
+            f"external={_SILENT} control_ours=ok notice=prefix",
             "control=ok control_ours=ok notice=prefix",
             f"fresh={_SILENT} sentinel=dead loss=all external={_SILENT}",
         ),
@@ -72,7 +73,7 @@ PROTECTIONS: Mapping[Cause, Row] = {
         ),
         prior=-0.5,
         loss="all+0.5 part+0.5 few+0 none-1",
-        errors="silence+1 unreachable+0 mixed-1 *-4",
+        errors="silence+1 unreachable+0 mixed-1 *-4 throttled-7 gateway-7",
         pace="step+1 gradual-3",
         who="several+3 one+0.5 all+0 alone+0 racks+0 *-3",
         sentinel="dead+1 some+0 ok-5 slow-3 reset-2",
@@ -121,7 +122,7 @@ PROTECTIONS: Mapping[Cause, Row] = {
             "sentinel=slow|some|dead external=half|slow|dead fresh=half|slow handshake=half-late notice=limit",
         ),
         loss="part+1 few+0.5 all-2 none-3",
-        errors="silence+1 mixed+0 reset-1 *-4",
+        errors="silence+1 mixed+0 reset-1 *-4 throttled-7 gateway-7",
         pace="step+0.5 gradual-1.5",
         who="even+1 alone+0 all-2 one-by-one-2 *-3",
         sentinel="slow+1 some+0.5 ok-1 *-1",
@@ -156,7 +157,7 @@ PROTECTIONS: Mapping[Cause, Row] = {
         ),
         prior=-0.5,
         loss="all+0.5 part+0.5",
-        errors="reset+0.5 silence+0.5 mixed+0.5 *-3",
+        errors="reset+0.5 silence+0.5 mixed+0.5 *-3 throttled-7 gateway-7",
         pace="step+0.5 gradual-3",
         who="all+0.5 alone+0 even+0 *-2",
         sentinel="reset+2 dead+1.5 some+1 slow-2 ok-4",
@@ -185,7 +186,7 @@ PROTECTIONS: Mapping[Cause, Row] = {
             "handshake=zero-window|changed inside=ok balancer=idle overflow=no",
         ),
         loss="none+0.5 few+0.5 part+0 all-2",
-        errors="reset+0.5 silence+0 mixed+0 *-3",
+        errors="reset+0.5 silence+0 mixed+0 *-3 throttled-7 gateway-7",
         pace="gradual-2",
         who="even+0 alone+0 *-1",
         sentinel="dead+0.5 reset+0.5 ok+0 slow-1",
