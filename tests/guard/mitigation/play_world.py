@@ -159,6 +159,7 @@ def play(setup: Setup) -> list[Second]:
                 tracked_ratio=0.1,
                 tracked_drops=0.0,
                 answers=True,
+                process_answers=True,
             )
             balancers[name] = setup.balancers(name, usual, at_s, now.load) if at_s >= 0 else usual
         told = [

@@ -51,7 +51,10 @@ def _hung(one: Exchange, rng: random.Random) -> Fate:
 def _stopped_balancer(name: str, one: BalancerSecond, at_s: float, load: float) -> BalancerSecond:
     if name != "lb":
         return one
-    return replace(one, idle_ratio=None, accept_overflows=20.0 if at_s > 5 and load else 0.0, sessions=None)
+    late = None if at_s < 1 else False  # an answer that is late once says nothing
+    return replace(
+        one, process_answers=late, idle_ratio=None, accept_overflows=20.0 if at_s > 5 and load else 0.0, sessions=None
+    )
 
 
 def _dead_machine(name: str, one: BalancerSecond, at_s: float, load: float) -> BalancerSecond:
@@ -59,7 +62,9 @@ def _dead_machine(name: str, one: BalancerSecond, at_s: float, load: float) -> B
 
 
 def _gone_listener(name: str, one: BalancerSecond, at_s: float, load: float) -> BalancerSecond:
-    return replace(one, listening=False, idle_ratio=None, resets_sent=50.0) if name == "lb" else one
+    return (
+        replace(one, listening=False, process_answers=False, idle_ratio=None, resets_sent=50.0) if name == "lb" else one
+    )
 
 
 def _full_table(name: str, one: BalancerSecond, at_s: float, load: float) -> BalancerSecond:

@@ -33,6 +33,7 @@ def balancers(episode: Episode, doors: dict[str, Felt]) -> dict[str, Reading | N
         "balancer": _busy([each.second.balancers[name] for each in episode.settled if name in each.second.balancers]),
         "listener": _listener(own),
         "pulse": _pulse(was, own),
+        "process": _process(was, own),
         "overflow": _overflow(before, everything),
         "half_open": _half_open(before, everything),
         "tracking": _tracking(everything),
@@ -158,6 +159,16 @@ def _pulse(was: Sequence[BalancerSecond], own: Sequence[BalancerSecond]) -> Read
     if mute > 0.5 * len(told):
         return Reading("mute", f"the balancer's own counters could not be read in {mute} of {len(told)} seconds")
     return Reading("answers", "the balancer's own counters can be read") if not mute else None
+
+
+def _process(was: Sequence[BalancerSecond], own: Sequence[BalancerSecond]) -> Reading | None:
+    """Whether the balancer's process itself still speaks, where its machine does."""
+    told = [one.process_answers for one in own if one.process_answers is not None and one.answers is not False]
+    if not told or any(one.process_answers is False for one in was[-3:]):
+        return None
+    if not told[-1]:
+        return Reading("stuck", "the balancer's process does not answer on its own page, its machine does")
+    return Reading("speaks", "the balancer's process answers on its own page") if all(told) else None
 
 
 def _rate(was: Sequence[BalancerSecond], now: Sequence[BalancerSecond], get: Get) -> tuple[float, float] | None:

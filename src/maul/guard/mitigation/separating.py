@@ -28,6 +28,7 @@ SEEN_BY: dict[str, Vantage] = {
     "peer": Vantage.BALANCER,
     "balancer": Vantage.BALANCER,
     "listener": Vantage.BALANCER,
+    "process": Vantage.BALANCER,
     "overflow": Vantage.BALANCER,
     "half_open": Vantage.BALANCER,
     "tracking": Vantage.BALANCER,
