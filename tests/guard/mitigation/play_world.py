@@ -114,7 +114,7 @@ def terms_of(setup: Setup) -> ClassifyTerms:
     return ClassifyTerms(
         generators=dict(setup.generators),
         loaded=["vip"],
-        control=["control"],
+        control=["neighbour", "control"],  # a neighbour is of that kind, too
         neighbours=["neighbour"],
         private=["private"],
         lookouts={"ext": Vantage.EXTERNAL, "ops": Vantage.CONTROL, "store": Vantage.INSIDE},

@@ -99,6 +99,11 @@ def _first(names: Sequence[str]) -> str:
     return names[0] if names else ""
 
 
+def _control(terms: ClassifyTerms) -> str:
+    """The control address; a neighbour in the loaded prefix is none."""
+    return next((name for name in terms.control if name not in terms.neighbours), "")
+
+
 def _lookout(role: Vantage, terms: ClassifyTerms) -> str:
     return next((who for who, has in terms.lookouts.items() if has is role), "")
 
@@ -113,8 +118,8 @@ _QUESTIONS: dict[str, _Make] = {
         _question(Vantage.IDLE, who, _first(terms.loaded), terms.other_port) if terms.other_port else None
     ),
     "fresh": lambda who, terms: _question(Vantage.IDLE, who, _first(terms.loaded)),
-    "control_ours": lambda who, terms: _question(Vantage.IDLE, who, _first(terms.control)),
-    "control": lambda _, terms: _question(Vantage.CONTROL, _lookout(Vantage.CONTROL, terms), _first(terms.control)),
+    "control_ours": lambda who, terms: _question(Vantage.IDLE, who, _control(terms)),
+    "control": lambda _, terms: _question(Vantage.CONTROL, _lookout(Vantage.CONTROL, terms), _control(terms)),
     "external": lambda _, terms: _question(Vantage.EXTERNAL, _lookout(Vantage.EXTERNAL, terms), _first(terms.loaded)),
     "inside": lambda _, terms: _question(Vantage.INSIDE, _lookout(Vantage.INSIDE, terms), _first(terms.private)),
     "neighbour": lambda who, terms: _question(Vantage.IDLE, who, _first(terms.neighbours)),
