@@ -144,7 +144,7 @@ def place_of(stage: Stage, gates: Mapping[str, Gate], *, sentinels: bool) -> Cla
         addresses=addresses,
         sources=_sources(stage) if sentinels else {},
         port=first.port if first is not None else 443,
-        other_port=_other_port(loaded, gates) or OTHER_PORTS[0],
+        other_port=_other_port(loaded, gates),
     )
 
 
@@ -160,13 +160,19 @@ def _neighbours(others: Sequence[Endpoint], loaded: Sequence[str], addresses: Ma
 
 
 def _sources(stage: Stage) -> dict[str, str]:
-    """Addresses of the generators, as far as they are known."""
+    """Addresses of the generators and of the lookouts, as far as they are known: who has the same shares its fate."""
     fleet = stage.plan.fleet
-    if fleet is not None:
-        hosts = {host.name: host.address for host in stage.site.hosts}
-        return {one.name: hosts[one.host] for one in fleet.generators if one.host in hosts}
-    here = this_sender([resolved(one.name, one.url) for one in stage.target.door.endpoints])
-    return {LOCAL: here.addresses[0]} if here.addresses else {}
+    hosts = {host.name: host.address for host in stage.site.hosts}
+    here = this_sender([resolved(one.name, one.url) for one in stage.target.door.endpoints]).addresses[:1]
+    found = {one.name: hosts[one.host] for one in fleet.generators if one.host in hosts} if fleet is not None else {}
+    if fleet is None and here:
+        found[LOCAL] = here[0]
+    for one in stage.site.vantage.lookouts:
+        if one.source in hosts:
+            found[one.name] = hosts[one.source]
+        elif one.source is None and one.prometheus is None and here:
+            found[one.name] = here[0]
+    return found
 
 
 def _other_port(loaded: Sequence[str], gates: Mapping[str, Gate]) -> int:
@@ -220,7 +226,7 @@ def words_of(stage: Stage, place: ClassifyTerms, terms: Terms) -> VantageWords:
             for name in place.loaded
             if name in doors
         ),
-        sources=tuple(dict.fromkeys(place.sources.values())),
+        sources=tuple(dict.fromkeys(place.sources[name] for name in place.generators if name in place.sources)),
         window=f"{permit.permit.window.not_before} until {permit.permit.window.not_after}" if permit else "",
         contacts=tuple(f"{one.name}: {one.reach}" for one in permit.permit.contacts) if permit else (),
     )

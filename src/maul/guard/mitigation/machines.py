@@ -253,7 +253,7 @@ def rack_of(episode: Episode, name: str) -> str:
 def notices(episode: Episode, terms: ClassifyTerms) -> Reading | None:
     """What the network itself says of us: the address, its prefix, our sources; dropped, limited, diverted."""
     ours = {terms.addresses[name] for name in terms.loaded if name in terms.addresses}
-    sources = set(terms.sources.values())
+    sources = {terms.sources[name] for name in terms.generators if name in terms.sources}
     said: Reading | None = None
     for each in episode.everything:
         for notice in each.second.notices:
