@@ -23,7 +23,7 @@ VERBS = [
     ("fleet", "down"), ("fleet", "collect"),
     ("audit",), ("permit",), ("permit", "keygen"), ("permit", "draft"), ("permit", "sign"), ("permit", "show"),
     ("permit", "check"), ("permit", "consent"),
-    ("site",), ("site", "import"), ("site", "check"), ("site", "draw"),
+    ("site",), ("site", "import"), ("site", "check"), ("site", "draw"), ("alerts",),
 ]  # fmt: skip
 
 

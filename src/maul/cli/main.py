@@ -29,7 +29,7 @@ VERBS = (
         "wipe",
         "audit",
     ),
-    *("agent", "lab", "fleet", "campaign", "permit", "site"),
+    *("alerts", "agent", "lab", "fleet", "campaign", "permit", "site"),
 )
 """In the order of the help. Each is a module of `maul.cli`: with a function of that name, or an `app` of its own."""
 
