@@ -13,6 +13,7 @@ from typing import assert_never
 
 from maul.core.clock import Clock
 from maul.core.errors import MachineError, MaulError
+from maul.hosts.enter import GONE_WORDS, enter_argv
 from maul.hosts.holders import living_holders
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.hosts.journal import Entry, UndoJournal
@@ -23,6 +24,7 @@ from maul.hosts.undo_kinds import (
     Undo,
     UndoKill,
     UndoRemove,
+    UndoRun,
     UndoSeries,
     UndoSignal,
     UndoSpawn,
@@ -31,6 +33,7 @@ from maul.hosts.undo_kinds import (
 
 POLL_S = 0.02
 SETTLE_S = 0.5  # a program that cannot run (port taken, bad option) is gone by then
+RUN_LIMIT_S = 10.0
 KILL_WAIT_S = 5.0  # after SIGKILL; only a process stuck in the kernel (state D) takes longer
 
 
@@ -38,7 +41,7 @@ KILL_WAIT_S = 5.0  # after SIGKILL; only a process stuck in the kernel (state D)
 class Facts:
     """What was found.
 
-    `living` and `dead` are the services whose pidfiles were read; `unreadable` names the others. `dwellers` live in
+    `signal_target_lives`: also of the holder that a command is run with. `living` and `dead` are the services whose pidfiles were read; `unreadable` names the others. `dwellers` live in
     namespaces that are ours.
     """
 
@@ -107,7 +110,15 @@ class Clear:
     names: tuple[str, ...]
 
 
-Action = Nothing | Refuse | Watch | Start | Send | End | Clear
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Run a command in the namespaces of a holder."""
+
+    holder: ProcessId
+    argv: tuple[str, ...]
+
+
+Action = Nothing | Refuse | Watch | Start | Send | End | Clear | Enter
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,10 @@ def decide(undo: SingleUndo, facts: Facts) -> Action:  # noqa: PLR0911 — one f
             return End(tuple(named.process for named in facts.living), grace_s, problems)
         case UndoVacate(_, grace_s):
             return _decide_vacate(grace_s, facts)
+        case UndoRun(holder, argv):
+            if not facts.signal_target_lives:
+                return Nothing(f"process {holder.pid} is gone, and with it the namespaces that it held")
+            return Enter(holder, argv)
         case UndoRemove(directory, marker, names):
             return _decide_remove(directory, marker, names, facts)
         case _:
@@ -174,7 +189,7 @@ def look(host: Host, undo: SingleUndo) -> Facts:
     match undo:
         case UndoSpawn(pidfile):
             return _look_at_pidfiles(host, [pidfile])
-        case UndoSignal(process, _):
+        case UndoSignal(process, _) | UndoRun(process, _):
             return Facts(signal_target_lives=host.process(process) is not None)
         case UndoKill(pidfiles, _):
             return _look_at_pidfiles(host, sorted(pidfiles.glob("*.json")))
@@ -226,6 +241,8 @@ def act(host: Host, clock: Clock, action: Action) -> tuple[bool, str]:
             return _end(host, clock, processes, grace_s, problems)
         case Clear(directory, names):
             return _clear(directory, names)
+        case Enter(holder, argv):
+            return _enter(host, holder, argv)
         case _:
             assert_never(action)
 
@@ -287,6 +304,14 @@ def _clear(directory: Path, names: tuple[str, ...]) -> tuple[bool, str]:
     except OSError as error:
         return False, f"cannot remove {error.filename}: {error.strerror}"
     return True, f"removed {directory}"
+
+
+def _enter(host: Host, holder: ProcessId, argv: tuple[str, ...]) -> tuple[bool, str]:
+    done = host.run(enter_argv(holder, Path("/"), argv), RUN_LIMIT_S)
+    if done.code == 0 or GONE_WORDS.encode() in done.stderr:
+        return True, f"ran {argv[0]} in there"
+    says = done.stderr.decode(errors="replace").strip()[-300:]
+    return False, f"{' '.join(argv)[:200]}: {says or f'ended with {done.code}'}"
 
 
 def perform(host: Host, clock: Clock, undo: Undo) -> tuple[bool, str]:

@@ -60,7 +60,18 @@ class UndoRemove:
     names: tuple[str, ...]
 
 
-SingleUndo = UndoSpawn | UndoSignal | UndoKill | UndoVacate | UndoRemove
+@dataclass(frozen=True, slots=True)
+class UndoRun:
+    """Run a command in the namespaces that this process holds open. It must be one that may run twice.
+
+    The holder is gone: so are its namespaces, and what was changed in there.
+    """
+
+    holder: ProcessId
+    argv: tuple[str, ...]
+
+
+SingleUndo = UndoSpawn | UndoSignal | UndoKill | UndoVacate | UndoRemove | UndoRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ def undo_to_json(undo: Undo) -> dict[str, Any]:
             return {"kind": "kill", "pidfiles": str(pidfiles), "grace_s": grace_s}
         case UndoVacate(holders, grace_s):
             return {"kind": "vacate", "holders": str(holders), "grace_s": grace_s}
+        case UndoRun(holder, argv):
+            return {"kind": "run", "pid": holder.pid, "start_ticks": holder.start_ticks, "argv": list(argv)}
         case UndoRemove(directory, marker, names):
             return {"kind": "remove", "directory": str(directory), "marker": marker, "names": list(names)}
         case UndoSeries(undos):
@@ -115,6 +128,9 @@ def _single_from_json(data: dict[str, Any]) -> SingleUndo:
             return UndoKill(Path(data["pidfiles"]), float(data["grace_s"]))
         case "vacate":
             return UndoVacate(Path(data["holders"]), float(data["grace_s"]))
+        case "run":
+            holder = ProcessId(int(data["pid"]), int(data["start_ticks"]))
+            return UndoRun(holder, tuple(str(word) for word in data["argv"]))
         case "remove":
             names = tuple(str(name) for name in data["names"])
             if any("/" in name or name in ("", ".", "..") for name in (*names, str(data["marker"]))):

@@ -23,7 +23,7 @@ from maul.lab.inside import wired_layout
 from maul.lab.layout import LabLayout
 from maul.lab.net_build import queue
 from maul.lab.net_preflight import PATH
-from maul.lab.wiring import UPLINK_BPS_MAX, UPLINK_BPS_MIN, Cable, Wiring
+from maul.lab.wiring import UPLINK_BPS_MAX, UPLINK_BPS_MIN, Wiring
 
 _LIMIT_S = 5.0
 
@@ -84,17 +84,9 @@ class LabNetwork(Closes):
         """Where a customer writes, each second, what it feels of another."""
         return canary_file(self.layout, name)
 
-    def cable(self, name: str) -> Cable:
-        """The cable that leads from a host, a switch or a rack towards the spine. CampaignError for another name."""
-        for cable in self.wiring.cables:
-            if cable.near[0] in (name, f"tor-{name}"):
-                return cable
-        known = ", ".join(cable.near[0] for cable in self.wiring.cables)
-        raise CampaignError(f"{name!r} has no cable towards the spine", cure=f"there are {known}")
-
     def set_rate(self, name: str, bits_per_s: float | None = None) -> float:
         """Limit both directions of a cable; None: what it was built for. Gives the rate, bits per second."""
-        cable = self.cable(name)
+        cable = self.wiring.cable(name)
         rate = cable.bits_per_s if bits_per_s is None else bits_per_s
         if not UPLINK_BPS_MIN <= rate <= UPLINK_BPS_MAX:
             raise CampaignError(f"a cable cannot carry {rate:g} bit/s", cure="choose from 1 Mbit/s to 1 Gbit/s")
@@ -104,12 +96,12 @@ class LabNetwork(Closes):
 
     def cut(self, name: str) -> None:
         """Pull a cable out: both ends see that it is down."""
-        node, device = self.cable(name).far
+        node, device = self.wiring.cable(name).far
         self._do(node, ("ip", "link", "set", device, "down"))
 
     def restore(self, name: str) -> None:
         """Put it in again."""
-        node, device = self.cable(name).far
+        node, device = self.wiring.cable(name).far
         self._do(node, ("ip", "link", "set", device, "up"))
 
     def _do(self, node: str, argv: tuple[str, ...]) -> None:

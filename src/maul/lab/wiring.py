@@ -163,6 +163,14 @@ class Wiring:
         ]
         return (*uplinks, *access)
 
+    def cable(self, name: str) -> Cable:
+        """The cable that leads from a host, a switch or a rack towards the spine. CampaignError for another name."""
+        for cable in self.cables:
+            if cable.near[0] in (name, f"tor-{name}"):
+                return cable
+        known = ", ".join(cable.near[0] for cable in self.cables)
+        raise CampaignError(f"{name!r} has no cable towards the spine", cure=f"there are {known}")
+
     def _switch_of(self, host: NetHost) -> str:
         return BORDER if self.border and host.kind in ("balancer", "outside") else f"tor-{host.rack}"
 
