@@ -1,4 +1,4 @@
-"""`maul lab up|status|down|exec|net`: the embedded cluster."""
+"""`maul lab up|status|down|exec|net|play|protect`: the embedded cluster."""
 
 import shlex
 from pathlib import Path
@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from maul.cli import screen
+from maul.cli.lab_border import play, protect_app
 from maul.core.clock import SystemClock
 from maul.core.errors import CampaignError, ExitCode
 from maul.core.ports import PortCounters
@@ -16,10 +17,14 @@ from maul.core.units import show_bitrate
 from maul.lab import cluster
 from maul.lab.inside import become_in_host
 from maul.lab.net import LabNetwork
+from maul.lab.protecting import switch_on, terms_from
 from maul.lab.state import lab_directory
 from maul.lab.wiring import CUSTOMERS_BPS, UPLINK_BPS, rate_from, wiring_of
 
 app = typer.Typer(no_args_is_help=True, help="A real S3 cluster on loopback: SeaweedFS behind HAProxy with TLS.")
+
+app.command()(play)
+app.add_typer(protect_app, name="protect")
 
 _DEFAULT = "with --net; default"
 Name = Annotated[str, typer.Option("--name", help="Which lab; several stand side by side.")]
@@ -48,12 +53,21 @@ def up(
         bool,
         typer.Option("--border", help="With --net: balancers behind a router, public addresses, and a host outside."),
     ] = False,
+    protect: Annotated[
+        str | None,
+        typer.Option(metavar="TERMS", help="With --border: switch its protection on, such as packets=3000,hold=45s."),
+    ] = None,
 ) -> None:
     """Start the lab and wait until it takes writes."""
     if not net and (uplink is not None or customers is not None or border):
         raise CampaignError("--uplink, --customers and --border belong to a lab with a network", cure="add --net")
+    if protect is not None and not border:
+        raise CampaignError("--protect needs a border to stand at", cure="add --border")
+    terms = terms_from(dict(part.partition("=")[::2] for part in protect.split(","))) if protect is not None else None
     wiring = wiring_of(uplink, customers, border) if net else None
     lab = cluster.up(name, directory, on_step=screen.step, wiring=wiring)
+    if terms is not None:
+        switch_on(lab.directory, terms)
     end = f"maul lab down{_suffix(name, directory)}"
     screen.say(f"lab {name} is up: {lab.url}\n  site: {lab.site_path}\n  end it with: {end}")
 

@@ -41,8 +41,8 @@ KILL_WAIT_S = 5.0  # after SIGKILL; only a process stuck in the kernel (state D)
 class Facts:
     """What was found.
 
-    `signal_target_lives`: also of the holder that a command is run with. `living` and `dead` are the services whose pidfiles were read; `unreadable` names the others. `dwellers` live in
-    namespaces that are ours.
+    `living` and `dead` are the services whose pidfiles were read; `unreadable` names the others. `dwellers` live in
+    namespaces that are ours. `signal_target_lives`: also of the holder with which a command is run.
     """
 
     living: tuple[Pidfile, ...] = ()
@@ -225,7 +225,7 @@ def _look_at_pidfiles(host: Host, paths: list[Path]) -> Facts:
     return Facts(tuple(living), tuple(dead), tuple(unreadable))
 
 
-def act(host: Host, clock: Clock, action: Action) -> tuple[bool, str]:
+def act(host: Host, clock: Clock, action: Action) -> tuple[bool, str]:  # noqa: PLR0911 — one for each kind
     """Do it. Whether it is undone now, and one line that says so. Bounded in time."""
     match action:
         case Nothing(says) | Refuse(says):

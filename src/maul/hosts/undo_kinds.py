@@ -87,7 +87,7 @@ class UndoSeries:
 Undo = SingleUndo | UndoSeries
 
 
-def undo_to_json(undo: Undo) -> dict[str, Any]:
+def undo_to_json(undo: Undo) -> dict[str, Any]:  # noqa: PLR0911 — one for each kind
     """One JSON-able object with its `kind`."""
     match undo:
         case UndoSpawn(pidfile):

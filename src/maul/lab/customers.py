@@ -18,6 +18,7 @@ from maul.lab.customer import Orders
 from maul.lab.health import RoleStatus
 from maul.lab.layout import LabLayout
 from maul.lab.net import canary_file
+from maul.lab.net_preflight import PATH
 from maul.lab.wiring import NetHost, Wiring, canary_name
 
 START_LIMIT_S, POLL_S = 15.0, 0.05
@@ -52,13 +53,8 @@ def start_customers(layout: LabLayout, hosts: Mapping[str, NamespaceHost], machi
         home.mkdir(mode=0o700)
         given = orders(layout, layout.wiring, host)
         machine.write_bytes(home / "orders.json", json.dumps(asdict(given)).encode())
-        spec = SpawnSpec(
-            argv=(sys.executable, "-m", "maul.lab.customer", str(home / "orders.json")),
-            cwd=home,
-            log=layout.logs / f"{host.name}.log",
-            env=_environment(home),
-            pidfile=_pidfile(layout, host),
-        )
+        log = layout.logs / f"{host.name}.log"
+        spec = module_spec("maul.lab.customer", home / "orders.json", home, log, _pidfile(layout, host))
         hosts[host.name].spawn(spec)
     for _ in range(round(START_LIMIT_S / POLL_S)):
         states = customers_status(layout, machine)
@@ -101,8 +97,14 @@ def _pidfile(layout: LabLayout, host: NetHost) -> Path:
     return layout.run / f"customer-{host.name}.json"
 
 
+def module_spec(module: str, orders: Path, home: Path, log: Path, pidfile: Path) -> SpawnSpec:
+    """How to start a module of ours, with a file of orders, in a host of the lab."""
+    argv = (sys.executable, "-m", module, str(orders))
+    return SpawnSpec(argv=argv, cwd=home, log=log, env=_environment(home), pidfile=pidfile)
+
+
 def _environment(home: Path) -> dict[str, str]:
     """What Python needs to find us, and nothing of the user's."""
     kept = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
     found = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**found, "PATH": "/usr/bin:/bin", "HOME": str(home), "LC_ALL": "C.UTF-8"}
+    return {**found, "PATH": PATH, "HOME": str(home), "LC_ALL": "C.UTF-8"}

@@ -1,14 +1,17 @@
 """What a customer sees of an address: one attempt, or one connection that is kept. Standard library only.
 
-    onlooker.py once CA ADDRESS PORT [SIZE]      prints one JSON object; SIZE: bytes of a header that fills frames
-    onlooker.py keep CA ADDRESS PORT SECONDS     prints one object per half second, over one connection
+onlooker.py once CA ADDRESS PORT [SIZE]      prints one JSON object; SIZE: bytes of a header that fills frames
+onlooker.py many CA ADDRESS PORT COUNT SIZE  so many attempts side by side: how often which end, and status
+onlooker.py keep CA ADDRESS PORT SECONDS     prints one object per half second, over one connection
 """
 
 import json
-import socket
+import socket  # noqa: TID251 — a customer of its own
 import ssl
 import sys
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 TIMEOUT_S = 1.5
 
@@ -51,6 +54,12 @@ def once(ca: str, address: str, port: int, size: int = 0) -> dict[str, object]:
         return told | failed(error)
 
 
+def many(ca: str, address: str, port: int, count: int, size: int) -> dict[str, int]:
+    with ThreadPoolExecutor(count) as pool:
+        told = list(pool.map(lambda _: once(ca, address, port, size), range(count)))
+    return dict(Counter(f"{one['reach']} {one.get('status', '')}".strip() for one in told))
+
+
 def keep(ca: str, address: str, port: int, seconds: float) -> None:
     until = time.monotonic() + seconds
     door = connect(ca, address, port, {})
@@ -67,5 +76,7 @@ if __name__ == "__main__":
     kind, ca_path, where, at, *rest = sys.argv[1:]
     if kind == "once":
         print(json.dumps(once(ca_path, where, int(at), *map(int, rest))))
+    elif kind == "many":
+        print(json.dumps(many(ca_path, where, int(at), *map(int, rest))))
     else:
         keep(ca_path, where, int(at), float(rest[0]))
