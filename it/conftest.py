@@ -18,6 +18,18 @@ from waiting import wait_for
 UPLINK_BPS, CUSTOMERS_BPS = 40e6, 4e6
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--plays DIR`: what is seen of every cause that is played is recorded there."""
+    parser.addoption("--plays", type=Path, default=None, metavar="DIR", help="record every play of the causes there")
+
+
+@pytest.fixture
+def record_plays(request: pytest.FixtureRequest) -> Path | None:
+    """Where plays are recorded; None: they are not."""
+    found: Path | None = request.config.getoption("--plays")
+    return found
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where all of it lives. Skips everything where the kernel allows no namespaces."""
