@@ -38,6 +38,7 @@ def test_no_example_is_forgotten():
         "quick",
         "pause-a-gateway",
         "limit",
+        "mitigation",
         "two-tenants",
         "connection-churn",
         "every-operation",

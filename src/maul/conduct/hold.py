@@ -108,12 +108,13 @@ class _Hold:
 
     def _says(self) -> str:
         found = self._vigil.verdict
-        what = first_sentence(found.says if found is not None else self._killed.says).rstrip(".")
+        what = first_sentence(found.says).rstrip(".") if found is not None else self._killed.says.partition(":")[0]
         words = [f"{what} since {_clock_time(self._killed.onset_ns)}"]
         if self._last is not None:
             question = self._last.question
             words.append(
-                f"{question.vantage} {question.who} asked {question.endpoint} at {_clock_time(self._last.at_ns)}: "
+                f"{question.vantage} {question.who} asked {question.endpoint}"
+                f"{f', port {question.port},' if question.port else ''} at {_clock_time(self._last.at_ns)}: "
                 f"{self._last.reach}"
             )
         if len(self._asked) == 2:

@@ -260,7 +260,7 @@ class Vigil:
     def _note(self, name: str, says: str, details: Mapping[str, object]) -> None:
         self._stage.note(EventKind.MITIGATION, Edge.INSTANT, name, says, dict(details))
         if name != VANTAGE:
-            self._stage.progress.step(f"mitigation: {says}")
+            self._stage.progress.step(f"mitigation, {name}: {says}")
 
     @property
     def newest(self) -> Second | None:
