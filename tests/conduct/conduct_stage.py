@@ -80,12 +80,16 @@ class Told:
     steps: list[str] = field(default_factory=list)
     looks: list[PhaseProgress] = field(default_factory=list)
     closed: int = 0
+    alarms: list[tuple[str, str]] = field(default_factory=list)
 
     def step(self, says: str) -> None:
         self.steps.append(says)
 
     def phase(self, look: PhaseProgress) -> None:
         self.looks.append(look)
+
+    def alarm(self, stance: str, says: str) -> None:
+        self.alarms.append((stance, says))
 
     def close(self) -> None:
         self.closed += 1

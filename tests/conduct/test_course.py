@@ -167,6 +167,7 @@ def test_ctrl_c_while_it_holds_ends_the_run_as_ever(tmp_path):
             stage.stop.stop("interrupted by SIGINT", Ending.INTERRUPTED)
         return real(window, phase, hurting)
 
+    think.stance = real.stance  # type: ignore[attr-defined]
     stage.vigil._think = think  # type: ignore[assignment]
     follow(stage)
     assert phases_of(stage) == ["fill", "calm"]

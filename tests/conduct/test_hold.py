@@ -60,6 +60,8 @@ def test_a_person_is_told_what_is_waited_for_and_how_to_end_it(tmp_path):
     assert "asking once in 15.0 s; nothing else is sent; Ctrl-C ends" in lines[-1]
     assert len(stage.progress.looks) == 79
     assert stage.progress.looks[-1].phase == " held"
+    assert ("held", lines[-1].removeprefix("held: ")) in stage.progress.alarms
+    assert stage.progress.alarms[-1] == ("over", "enough")
 
 
 def test_ctrl_c_and_the_kill_switch_end_it_within_a_second(tmp_path):
@@ -72,6 +74,7 @@ def test_ctrl_c_and_the_kill_switch_end_it_within_a_second(tmp_path):
                 stage.stop.pull("signal", "SIGUSR1") if end == "pulled" else stage.stop.stop(end, Ending.INTERRUPTED)
             return before(window, phase, hurting)
 
+        stop.stance = thoughts.stance  # type: ignore[attr-defined]
         stage.vigil._think = stop  # type: ignore[assignment]
         assert held(stage) is None
         assert (stage.clock.now_ns() - T0_NS) / S <= 12

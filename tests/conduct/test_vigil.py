@@ -9,7 +9,7 @@ from maul.conduct.phases import run_phase
 from maul.core.event import EventKind
 from maul.core.sample import Sample
 from maul.core.vantage import Attempt, Notice, Question, Reach, Vantage
-from maul.guard.mitigation.actions import Suspected, Verdict
+from maul.guard.mitigation.actions import Stance, Suspected, Verdict
 from maul.guard.mitigation.signals_text import from_lines, to_line
 from maul.probes.sampler import Reading
 from maul.record import RunReader
@@ -126,3 +126,18 @@ def test_a_text_that_is_full_is_a_gap_that_is_told_once(tmp_path, monkeypatch):
         stage.vigil.second()
     stage.writer.close()
     assert [row["name"] for row in events_of(stage.writer.path, EventKind.GAP)] == ["signals.jsonl"]
+
+
+def test_whoever_looks_on_is_told_where_it_stands_whenever_that_changes(tmp_path):
+    thoughts = Thoughts({3: [Suspected("answers begin to miss")], 7: [freeze()], 8: [Verdict(BLACK_HOLE)]})
+    stage, _, _ = make_world(tmp_path, thoughts)
+    run_phase(stage, stage.plan.phase("calm"))
+    alarms = stage.progress.alarms
+    assert alarms[0] == ("suspect", "answers begin to miss")
+    assert [stance for stance, _ in alarms] == ["suspect", "probing"]
+    stage.vigil.second(silent=True)
+    assert alarms[-1] == ("held", BLACK_HOLE.says)
+    thoughts.stance = Stance.NORMAL
+    stage.vigil.second(silent=True)
+    stage.vigil.second(silent=True)
+    assert alarms[3:] == [("", "")]

@@ -12,7 +12,17 @@ from maul.conduct.vigil import Vigil
 from maul.core.clock import Clock, FakeClock
 from maul.core.operation import ErrorClass, Outcome
 from maul.core.vantage import Attempt, Notice, Question, Reach, Vantage
-from maul.guard.mitigation.actions import Ask, Freeze, MitigationAction, Recovered, Resume, Verdict
+from maul.guard.mitigation.actions import (
+    Ask,
+    Freeze,
+    GiveUp,
+    MitigationAction,
+    Recovered,
+    Resume,
+    Stance,
+    Suspected,
+    Verdict,
+)
 from maul.guard.mitigation.causes import Cause
 from maul.guard.mitigation.diagnosis import Diagnosis, Suspect
 from maul.guard.mitigation.signals import Second
@@ -59,6 +69,16 @@ class FakeLookout:
         self.closed += 1
 
 
+STANCES = {
+    Suspected: Stance.SUSPECT,
+    Freeze: Stance.PROBING,
+    Verdict: Stance.HELD,
+    Recovered: Stance.RECOVERED,
+    Resume: Stance.NORMAL,
+    GiveUp: Stance.OVER,
+}
+
+
 @dataclass
 class Thoughts:
     """By number of the look: what it asks for; a function is asked with the window. Remembers what it was shown."""
@@ -69,13 +89,17 @@ class Thoughts:
     phases: list[str] = field(default_factory=list)
     hurting: list[Sequence[str]] = field(default_factory=list)
     fresh: int = 0
+    stance: Stance = Stance.NORMAL
 
     def __call__(self, window: Sequence[Second], phase: str, hurting: Sequence[str]) -> Sequence[MitigationAction]:
         self.looks += 1
         self.windows.append(window)
         self.phases.append(phase)
         self.hurting.append(hurting)
-        return self.by_look.get(self.looks, ())
+        actions = self.by_look.get(self.looks, ())
+        for action in actions:
+            self.stance = STANCES.get(type(action), self.stance)
+        return actions
 
     def anew(self) -> None:
         self.fresh += 1

@@ -124,6 +124,19 @@ def test_brackets_in_rows_and_drawings():
     assert "threshold lies" not in found.drawings[2], "no bracket where more was survived than killed"
 
 
+def test_what_earlier_runs_narrowed_comes_first_and_this_run_alone_after_it():
+    own = BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=10_000, killed=30_000)
+    known = own.model_copy(update={"survived": 17_000, "killed": 21_000, "runs": 4})
+    found = part(section(brackets=[own], narrowed=[known]), "Where the threshold lies")
+    assert [texts(table)[0][1:5] for table in found.tables] == [
+        ["17,000 packets/s", "21,000 packets/s", "1.24", "4"],
+        ["10,000 packets/s", "30,000 packets/s", "3", "1"],
+    ]
+    assert found.tables[1].bodies[0].head == "Packets towards the target, this run alone"
+    assert len(found.drawings) == 1
+    assert "(4 runs)" in str(mitigation_lines(made(brackets=[own], narrowed=[known]), T0_NS))
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_figure_that_no_axis_holds_draws_nothing_wrong(value):
     odd = BracketSummary(dimension="x_y", unit="y/s", window_s=5, survived=value, killed=value)

@@ -193,10 +193,16 @@ def test_the_life_of_a_live_page() -> None:
         assert found["steps"] == [[0.0, "it begins"]]
         assert [moment["bad_per_s"] for moment in found["moments"]] == [11.0, 20.0, 3.0]  # type: ignore[attr-defined]
         assert found["errors"] == {"TIMEOUT": 2}
+        assert (found["stance"], found["waits"]) == ("", "")
+        page.alarm("held", "dropped upstream; asking once in 15 s")
+        assert (told()["stance"], told()["waits"]) == ("held", "dropped upstream; asking once in 15 s")
+        page.alarm("", "")
+        assert told()["stance"] == ""
+        page.alarm("suspect", "answers begin to miss")
         token = re.findall(r'maul-token" content="([^"]+)"', served.ask("/")[1])[0]
         assert served.ask("/stop", "POST", **{TOKEN_HEADER: token})[0] == 200
         assert (stop.stopped.is_set(), stop.ending) == (True, Ending.GUARD)
         assert stop.pulled is not None and stop.pulled.how == "page"
         assert (told()["state"], "kill switch" in str(told()["says"])) == ("stopping", True)
         page.close()
-        assert told()["state"] == "over"
+        assert (told()["state"], told()["stance"]) == ("over", "")

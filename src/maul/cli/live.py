@@ -48,6 +48,9 @@ class Screen:
             self._phase, self._last_plain = look.phase, now
             self.step(_sentence(look))
 
+    def alarm(self, stance: str, says: str) -> None:
+        """Nothing more than the lines that come by `step`."""
+
     def close(self) -> None:
         """Take the changing line away."""
         if self._live is not None:

@@ -101,6 +101,7 @@ class _Hold:
         changed = bool(came) and (self._last is None or came[-1].reach is not self._last.reach)
         self._last = came[-1] if came else self._last
         says = self._says()
+        self._stage.progress.alarm(self._vigil.stance.value, says)
         self._stage.progress.phase(_look(self._killed.phase, (now_ns - self._killed.decided_ns) / 1e9, says))
         if changed or now_ns - self._told_ns >= TELL_EVERY_S * 1e9:
             self._told_ns = now_ns

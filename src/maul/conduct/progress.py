@@ -38,6 +38,13 @@ class Progress(Protocol):
         """A phase goes on; replaces the last look."""
         ...
 
+    def alarm(self, stance: str, says: str) -> None:
+        """Traffic is about to be stopped, or was: how it stands (a `guard.mitigation` Stance) and what is waited for.
+
+        Both empty: all is well again.
+        """
+        ...
+
     def close(self) -> None:
         """The run is over; leave the screen tidy."""
         ...
@@ -60,6 +67,11 @@ class Several:
         for one in self._listeners:
             one.phase(look)
 
+    def alarm(self, stance: str, says: str) -> None:
+        """To all."""
+        for one in self._listeners:
+            one.alarm(stance, says)
+
     def close(self) -> None:
         """To all."""
         for one in self._listeners:
@@ -73,6 +85,9 @@ class Silent:
         """Nothing."""
 
     def phase(self, look: PhaseProgress) -> None:
+        """Nothing."""
+
+    def alarm(self, stance: str, says: str) -> None:
         """Nothing."""
 
     def close(self) -> None:

@@ -33,7 +33,17 @@ from maul.core.event import Edge, Event, EventKind
 from maul.core.generator import Drained, GeneratorStatus
 from maul.core.sample import Sample
 from maul.core.vantage import Attempt, Lookout, Notice, Question
-from maul.guard.mitigation.actions import Ask, Freeze, GiveUp, MitigationAction, Recovered, Resume, Suspected, Verdict
+from maul.guard.mitigation.actions import (
+    Ask,
+    Freeze,
+    GiveUp,
+    MitigationAction,
+    Recovered,
+    Resume,
+    Stance,
+    Suspected,
+    Verdict,
+)
 from maul.guard.mitigation.diagnosis import Diagnosis
 from maul.guard.mitigation.signals import Second
 from maul.guard.mitigation.signals_text import to_line
@@ -54,6 +64,11 @@ class Think(Protocol):
 
     def __call__(self, window: Sequence[Second], phase: str, hurting: Sequence[str]) -> Sequence[MitigationAction]:
         """What the newest second asks for. `phase` is loaded now; `hurting`: our own faults that are in force."""
+        ...
+
+    @property
+    def stance(self) -> Stance:
+        """Where the answer to a suspicion stands."""
         ...
 
     def anew(self) -> None:
@@ -104,6 +119,8 @@ class Vigil:
         """Set from the moment at which everything is to fall silent, until somebody says `thaw`."""
         self.verdict: Diagnosis | None = None
         """The newest since traffic was stopped."""
+        self.stance = Stance.NORMAL
+        """As it was told last."""
         told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in words.points.items() if names)
         self._note(VANTAGE, f"vantage points: {told or 'none'}", as_details(words))
 
@@ -140,7 +157,19 @@ class Vigil:
         actions = self._think(tuple(self._window), self.phase, self._stage.hurting())
         for action in actions:
             self._obey(action, now_ns)
+        self._tell_stance(actions)
         return actions
+
+    def _tell_stance(self, actions: Sequence[MitigationAction]) -> None:
+        """To whoever looks on; what the last action said is what is to be said of it."""
+        if self._think.stance is self.stance:
+            return
+        self.stance = self._think.stance
+        words = [
+            one.diagnosis.says if isinstance(one, Verdict) else one.says for one in actions if not isinstance(one, Ask)
+        ]
+        well = self.stance is Stance.NORMAL
+        self._stage.progress.alarm("" if well else self.stance.value, "" if well else " ".join(words[-1:]))
 
     def _catch_up(self, now_ns: int) -> None:
         """Between two engines nobody looked: what was felt then belongs to its own seconds, in which we were silent."""

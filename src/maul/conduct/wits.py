@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from maul.guard.mitigation.actions import MitigationAction
+from maul.guard.mitigation.actions import MitigationAction, Stance
 from maul.guard.mitigation.classify import classify
 from maul.guard.mitigation.respond import State, step
 from maul.guard.mitigation.respond_terms import Terms
@@ -25,6 +25,11 @@ class Wits:
         terms = replace(self._terms, phase=phase, hurting=tuple(hurting), may_resume=self._may_resume())
         self._state, actions = step(self._state, newest, classify(window, self._place), terms, newest.at_ns)
         return actions
+
+    @property
+    def stance(self) -> Stance:
+        """See `vigil.Think`."""
+        return self._state.stance
 
     def anew(self) -> None:
         """See `vigil.Think`. What comes next may not resume a second time: whoever is stopped then is done."""

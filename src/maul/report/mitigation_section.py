@@ -74,7 +74,8 @@ def mitigation_lines(found: MitigationSummary, zero_ns: int) -> list[tuple[str, 
     lines.append((" · ".join(f"{name} {at}" for name, at, _, _ in _moments(found, zero_ns) if at), "dim"))
     lines.append((f"scope: {_scope(found.scope)}; direction: {found.direction or 'not known'}", ""))
     lines.append((f"took to act: {words.detect_words(found)}; lasted {words.hold_words(found)}", ""))
-    narrow = [one for one in found.brackets if may_be_it(one) and one.window_s == _shown_window(found.brackets)]
+    brackets = found.narrowed or found.brackets
+    narrow = [one for one in brackets if may_be_it(one) and one.window_s == _shown_window(brackets)]
     lines += [(f"{said(one)} ({numerals.plural(one.runs, 'run')})", "") for one in narrow[:LINES_MAX]]
     lines += [(says, "yellow") for says in found.customers]
     if found.missing:
@@ -86,7 +87,7 @@ def _section(place: int, found: MitigationSummary, zero_ns: int) -> Section:
     parts = (
         _story(place, found, zero_ns),
         _certainty(found),
-        _threshold(found.brackets),
+        _threshold(found),
         Part("What it means for customers", points=tuple(found.customers)) if found.customers else None,
         _missing(found),
         Part(
@@ -214,22 +215,33 @@ def _missing(found: MitigationSummary) -> Part | None:
 # -- at which load ------------------------------------------------------------------------------------------------
 
 
-def _threshold(brackets: Sequence[BracketSummary]) -> Part | None:
-    shown = sorted(brackets, key=lambda one: (words.dimension_place(one.dimension), one.dimension, one.window_s))
-    shown = shown[:BRACKETS_MAX]
-    if not shown:
+def _threshold(found: MitigationSummary) -> Part:
+    """Of all runs together, where there were earlier ones; then of this run alone, too."""
+    together = found.narrowed or found.brackets
+    grouped = _grouped(together)
+    if not grouped:
         return Part("Where the threshold lies", lead="Not known: nobody counted what was sent before the silence.")
-    grouped = [(name, tuple(of)) for name, of in groupby(shown, key=lambda one: one.dimension)]
-    bodies = tuple(Body(tuple(map(_bracket_row, of)), head=words.dimension_name(name)) for name, of in grouped)
+    alone = _bracket_table(_grouped(found.brackets), ", this run alone") if found.narrowed else None
     return Part(
         "Where the threshold lies",
         lead="Between the most that was survived and the least that was killed, if it is one of that dimension. "
         "A dimension in which more was survived than killed is not the one.",
         drawings=tuple(bracket_chart(words.dimension_name(name), of, _known(name)) for name, of in grouped),
-        tables=(Table(BRACKET_COLUMNS, bodies),),
-        points=hints(brackets),
+        tables=tuple(filter(None, (_bracket_table(grouped), alone))),
+        points=hints(together),
         note="Green: survived. Red: killed. Amber: where the threshold may lie. Black lines: what products ship with.",
     )
+
+
+def _grouped(brackets: Sequence[BracketSummary]) -> list[tuple[str, tuple[BracketSummary, ...]]]:
+    """By dimension, in the order in which they are told."""
+    shown = sorted(brackets, key=lambda one: (words.dimension_place(one.dimension), one.dimension, one.window_s))
+    return [(name, tuple(of)) for name, of in groupby(shown[:BRACKETS_MAX], key=lambda one: one.dimension)]
+
+
+def _bracket_table(grouped: Sequence[tuple[str, Sequence[BracketSummary]]], more: str = "") -> Table:
+    bodies = (Body(tuple(map(_bracket_row, of)), head=f"{words.dimension_name(name)}{more}") for name, of in grouped)
+    return Table(BRACKET_COLUMNS, tuple(bodies))
 
 
 def _known(dimension: str) -> tuple[KnownValue, ...]:

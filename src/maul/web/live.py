@@ -34,6 +34,7 @@ class LivePage:
         self._steps: deque[tuple[float, str]] = deque(maxlen=_STEPS_MAX)
         self._bad_before: tuple[str, int, float] = ("", 0, 0.0)
         self._stop: StopSwitch | None = None
+        self._alarm = ("", "")
         self._over = False
         self._asked_ns = 0
 
@@ -55,6 +56,11 @@ class LivePage:
             bad_per_s = max(0, bad - before) / lasted_s
             moment = Moment(self._elapsed_s(), look.offered_per_s, look.done_per_s, bad_per_s, look.p99_ms)
             self._moments.append(moment)
+
+    def alarm(self, stance: str, says: str) -> None:
+        """Remember it for the banner."""
+        with self._lock:
+            self._alarm = (stance, says)
 
     def close(self) -> None:
         """The run is over."""
@@ -79,6 +85,7 @@ class LivePage:
         with self._lock:
             self._asked_ns = self._clock.now_ns()
             look, stop = self._look, self._stop
+            stance, waits = self._alarm if not self._over else ("", "")
             steps, moments = list(self._steps), list(self._moments)
             state: State = "over" if self._over else "running" if look is not None else "starting"
         says = ""
@@ -92,6 +99,8 @@ class LivePage:
             state=state,
             says=says,
             phase=look.phase,
+            stance=stance,
+            waits=waits,
             elapsed_s=self._elapsed_s(),
             left_s=look.left_s,
             run_left_s=look.run_left_s,

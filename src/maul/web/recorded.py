@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from maul.conduct.mitigation_words import FROZEN, GIVEN_UP, RECOVERED, RESUMED, SUSPECTED, VERDICT
 from maul.core.clock import Clock, SystemClock
 from maul.core.errors import MaulError
 from maul.core.event import Edge, EventKind
 from maul.core.histogram import Histogram, LatencyKind
 from maul.core.operation import Outcome
+from maul.guard.mitigation.actions import Stance
 from maul.record import RunReader
 from maul.web.told import Moment, Told
 
@@ -21,6 +23,15 @@ FILES = ("report.html", "summary.json", "junit.xml", "campaign.yaml", "site.yaml
 _MOMENTS_MAX = 600
 _STEPS_MAX = 200
 _KEPT_S = 1.0
+_SUSPICION_NS = 20_000_000_000
+_STANCES = {
+    SUSPECTED: Stance.SUSPECT,
+    FROZEN: Stance.PROBING,
+    VERDICT: Stance.HELD,
+    RECOVERED: Stance.RECOVERED,
+    RESUMED: None,
+    GIVEN_UP: Stance.OVER,
+}
 _BAD = (int(Outcome.FAIL), int(Outcome.UNKNOWN), int(Outcome.DROPPED))
 
 
@@ -59,6 +70,7 @@ def told_of(record: RunReader) -> Told:
     moments = _moments(record, began_ns)
     elapsed_s = max([(last_ns - began_ns) / 1e9, *(moment.at_s for moment in moments[-1:])])
     phases = [event for event in events if event["kind"] == EventKind.PHASE]
+    stance, waits = _alarm(events, last_ns) if record.running else ("", "")
     errors: defaultdict[str, int] = defaultdict(int)
     for event in phases:
         status = json.loads(event["details"] or "{}").get("status") or {}
@@ -69,12 +81,33 @@ def told_of(record: RunReader) -> Told:
         state="running" if record.running else "over",
         says=_says(record),
         phase=str(phases[-1]["name"]) if phases and phases[-1]["edge"] == Edge.BEGAN else "",
+        stance=stance,
+        waits=waits,
         elapsed_s=elapsed_s,
         errors=dict(errors),
         moments=moments,
         steps=_steps(events, began_ns),
         files=[name for name in FILES if (record.path / name).is_file()],
     )
+
+
+def _alarm(events: list[dict[str, Any]], last_ns: int) -> tuple[str, str]:
+    """Where the answer to a stop upstream stands, by its last event, and what that said.
+
+    A suspicion that came to nothing has no event of its own: it is one for some seconds only.
+    """
+    told = [event for event in events if event["kind"] == EventKind.MITIGATION and event["name"] in _STANCES]
+    if not told:
+        return "", ""
+    last = told[-1]
+    stance = _STANCES[last["name"]]
+    frozen = next((event["name"] in (FROZEN, RECOVERED) for event in reversed(told) if event["name"] != VERDICT), False)
+    if stance is Stance.HELD and not frozen:
+        stance = Stance.SUSPECT
+    old = int(last["at_ns"]) < last_ns - _SUSPICION_NS
+    if stance is None or (stance is Stance.SUSPECT and old):
+        return "", ""
+    return stance.value, last["says"]
 
 
 def _says(record: RunReader) -> str:

@@ -25,6 +25,10 @@ class Told:
     state: State
     says: str = ""
     phase: str = ""
+    stance: str = ""
+    """Of the answer to a stop upstream: suspect, probing, held, recovered, over; empty: nothing of the kind."""
+    waits: str = ""
+    """What is waited for then."""
     elapsed_s: float = 0.0
     left_s: float | None = None
     run_left_s: float | None = None
