@@ -17,7 +17,7 @@ from maul.conduct import conductor
 VERBS = [
     (), ("beat",), ("stop",), ("serve",),
     ("plan",), ("limit",), ("hit",), ("knock",), ("calibrate",), ("report",), ("compare",), ("heal",), ("wipe",),
-    ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"), ("lab", "net"),
+    ("lab",), ("lab", "up"), ("lab", "status"), ("lab", "down"), ("lab", "exec"), ("lab", "net"), ("lab", "play"),
     ("campaign",), ("campaign", "schema"), ("campaign", "check"),
     ("campaign", "show"), ("agent",), ("fleet",), ("fleet", "init"), ("fleet", "up"), ("fleet", "status"),
     ("fleet", "down"), ("fleet", "collect"),

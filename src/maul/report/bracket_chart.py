@@ -104,8 +104,8 @@ def _ticks(axis: _Axis, top: float, bottom: float, unit: str) -> list[str]:
 def _mark(known: KnownValue, axis: _Axis, bottom: float, place: int) -> list[str]:
     x, low = axis.x(known.value), bottom + 24 + 15 * place
     line = (
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEAD - 4:.1f}" y2="{low:.1f}" stroke="{colours.INK}" stroke-width="1.3">'
-        f"{clean_title(known.says)}</line>"
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEAD - 4:.1f}" y2="{bottom:.1f}" stroke="{colours.INK}" '
+        f'stroke-width="1.3">{clean_title(known.says)}</line>'
     )
     room = WIDTH - LETTER_PX * len(known.says)  # the words stand beside the line, and within the drawing
     return [line, words(Spot(max(0.0, min(x + 4, room)), low + 4), known.says, 11)]

@@ -13,7 +13,7 @@ from maul.report import colours
 from maul.report.network_svg import Spot, box, fitting, page, words
 
 PROBE, METRIC = "vantage", "reach"
-WIDTH, LEFT, RIGHT = 1180.0, 190.0, 14.0
+WIDTH, LEFT, RIGHT = 1180.0, 190.0, 26.0
 HEAD, ROW, BAR, FOOT = 56.0, 22.0, 13.0, 46.0
 BEFORE_S, AFTER_S = 20.0, 30.0
 """What is shown before the onset, and after the end."""
