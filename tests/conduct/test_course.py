@@ -14,6 +14,7 @@ from maul.core.summary import Ending
 from maul.core.vantage import Reach
 from maul.guard.mitigation.actions import GiveUp, Recovered
 from maul.plan.budget import phase_peak_per_s
+from maul.plan.resuming import RATE_PART
 
 RISING = ("steps: {from: 10/s, to: 30/s, count: 3, each: 2s}", "steps: {from: 10/s, to: 24/s, count: 3, each: 2s}")
 MANY = (("objects: 100", "objects: 2000"), ("requests: 10000", "requests: 100000"))
@@ -65,10 +66,12 @@ def test_it_resumes_below_leaves_out_what_goes_higher_and_paces_the_sweeps(tmp_p
     assert lookout.hushed == [True, False]
     (frozen,), (resumed,) = told(stage, "frozen"), told(stage, "resumed")
     assert (resumed["phase"], resumed["of"], resumed["part"]) == ("calm-resumed", "calm", 0.5)
-    assert resumed["rate_per_s"] == pytest.approx(0.5 * frozen["answered_per_s"])
+    assert resumed["rate_per_s"] == pytest.approx(RATE_PART * 0.5 * frozen["answered_per_s"])
     piece = given[2]
-    assert piece["arrivals"]["profile"] == [{"kind": "constant", "rate": resumed["rate_per_s"], "seconds": 4.0}]
-    assert piece["limits"]["rate_per_s"] == resumed["rate_per_s"]
+    (steady,) = piece["arrivals"]["profile"]
+    assert (steady["kind"], steady["seconds"]) == ("constant", 4.0)
+    assert steady["rate"] == resumed["rate_per_s"]
+    assert piece["limits"]["rate_per_s"] == pytest.approx(0.5 * frozen["answered_per_s"])
     assert piece["epoch"] == 3
     assert all(engine["limits"]["rate_per_s"] <= 0.4 * frozen["answered_per_s"] for engine in given[3:])
     (left_out,) = [row for row in events_of(stage.writer.path, EventKind.NOTE) if row["name"] == "left out"]

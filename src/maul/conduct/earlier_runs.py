@@ -22,10 +22,9 @@ NOT_UPSTREAM = frozenset({Family.TARGET, Family.GENERATOR})
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """`brackets`: of all of them together. `contradictions`: in words. `detect_s`: the slowest that was seen."""
+    """`brackets`: of all of them together. `detect_s`: the slowest that was seen."""
 
     brackets: tuple[BracketSummary, ...] = ()
-    contradictions: tuple[str, ...] = ()
     detect_s: float | None = None
 
 
@@ -35,15 +34,13 @@ def learnt_before(target: str, runs_root: Path, but: str = "") -> Learnt:
     Each summary holds what its own run saw. What the target or a generator did by itself tells nothing of a threshold.
     """
     found: tuple[BracketSummary, ...] = ()
-    said: dict[str, None] = {}
     took: list[float] = []
     for summary in _summaries(target, runs_root, but):
         stops = [one for one in summary.mitigations if one.family not in NOT_UPSTREAM]
         for brackets in (summary.borne, *(one.brackets for one in stops)):
-            found, contradictions = narrow(found, brackets)
-            said.update(dict.fromkeys(contradictions))
+            found, _ = narrow(found, brackets)
         took += [one.detect_s for one in stops if one.detect_s is not None]
-    return Learnt(found, tuple(said), max(took, default=None))
+    return Learnt(found, max(took, default=None))
 
 
 def to_text(brackets: Sequence[BracketSummary]) -> str:

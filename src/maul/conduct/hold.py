@@ -109,7 +109,7 @@ class _Hold:
 
     def _says(self) -> str:
         found = self._vigil.verdict
-        what = first_sentence(found.says).rstrip(".") if found is not None else self._killed.says.partition(":")[0]
+        what = _shortly(found.says if found is not None else self._killed.says)
         words = [f"{what} since {_clock_time(self._killed.onset_ns)}"]
         if self._last is not None:
             question = self._last.question
@@ -138,6 +138,11 @@ def _look(phase: str, elapsed_s: float, says: str) -> PhaseProgress:
         in_flight=0,
         says=says,
     )
+
+
+def _shortly(says: str) -> str:
+    """What happened, without what tells it and what is done about it."""
+    return first_sentence(says).rstrip(".").partition(" (")[0].partition(": ")[0]
 
 
 def _clock_time(at_ns: int) -> str:

@@ -32,7 +32,7 @@ from maul.core.summary import FaultSummary
 from maul.guard.mitigation.causes import Family
 from maul.guard.mitigation.classify import classify
 from maul.guard.mitigation.customers import sentences, work_of
-from maul.guard.mitigation.fingerprint import brackets, detect_s, narrow
+from maul.guard.mitigation.fingerprint import brackets, detect_s, doubt, narrow
 from maul.guard.mitigation.loads import amounts_of
 from maul.guard.mitigation.signals import Second
 from maul.guard.mitigation.signals_text import from_lines
@@ -175,7 +175,7 @@ def _summary(stop: _Stop, signals: Signals, words: VantageWords) -> MitigationSu
     summary = MitigationSummary(
         cause=what.cause,
         family=what.family,
-        says=" ".join([says, *(f"{doubt[:1].upper()}{doubt[1:]}." for doubt in doubts)]),
+        says=f"{says}. {doubt(doubts)}" if doubts else says,
         suspects=list(what.suspects),
         scope=list(what.scope),
         direction=what.direction,

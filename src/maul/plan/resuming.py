@@ -9,12 +9,15 @@ from maul.plan.engine_plan import ClosedArrivals
 from maul.plan.model import Amount, MitigationPlan, PassPlan, PhasePlan, Plan
 from maul.plan.steady import steady_pass
 
+RATE_PART = 0.95
+"""Of its ceiling, that a steady piece sends: at its ceiling, what a pause once left waiting would wait for ever."""
 RESUMED = "-resumed"
 """What the name of a steady piece ends with."""
 
 
 def resumed_phase(phase: PhasePlan, rate_per_s: float, seconds: float, part: float) -> PhasePlan | None:
-    """A steady piece of a timed phase: all passes together at this rate, their ceilings at `part` of what they were.
+    """A steady piece of a timed phase: all passes together stay below this rate, their ceilings at `part` of what they
+    were.
 
     None where nothing can go on at a rate: a sweep over keys, a search, a trickle.
     """
@@ -25,7 +28,7 @@ def resumed_phase(phase: PhasePlan, rate_per_s: float, seconds: float, part: flo
     for one in phase.passes:
         own = rate_per_s * one.expected.operations / operations
         if own > 0:
-            steady = steady_pass(one, one.label, RESUMED, own, seconds)
+            steady = steady_pass(one, one.label, RESUMED, RATE_PART * own, seconds)
             limits = one.engine.limits
             passes.append(_lowered(steady, min(own, limits.rate_per_s), limits.bytes_per_s * part, part))
     return phase.model_copy(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maul.core.mitigation_summary import BracketSummary
-from maul.guard.mitigation.fingerprint import brackets, detect_s, hints, may_be_it, narrow, said
+from maul.guard.mitigation.fingerprint import brackets, detect_s, doubt, hints, may_be_it, narrow, said
 from maul.guard.mitigation.loads import Amounts, amounts_of, peaks
 from maul.guard.mitigation.signals import BalancerSecond, GeneratorSecond, Second
 
@@ -59,7 +59,7 @@ def test_runs_only_ever_narrow_it(runs, threshold):
         now = brackets(*lives(values, threshold))
         before = {(one.dimension, one.window_s): one for one in known}
         known, notes = narrow(known, now)
-        assert not [note for note in notes if "over 5 s" in note]
+        assert not [note for note in notes if note.of.window_s == 5]
         for one in known:
             earlier = before.get((one.dimension, one.window_s))
             if one.window_s == 5:
@@ -75,7 +75,11 @@ def test_runs_that_contradict_each_other_widen_it_and_that_is_said():
     second = bracket(survived=30_000, killed=35_000)
     (both,), (note,) = narrow([first], [second])
     assert (both.survived, both.killed, both.runs) == (18_000, 35_000, 2)
-    assert "one run was dropped at 22,000 packets/s, another bore 30,000 packets/s" in note
+    assert (note.killed, note.survived) == (22_000, 30_000)
+    says = doubt([note, replace(note, of=bracket(dimension="flows"))])
+    assert says.startswith("It does not go by packets, flows, or it was changed")
+    assert "(packets, mean over 5 s: dropped at 22,000 packets/s, bore 30,000 packets/s)" in says
+    assert doubt([]) == ""
 
 
 def test_a_run_that_bore_more_without_a_drop_contradicts_too():

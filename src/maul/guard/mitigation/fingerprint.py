@@ -97,16 +97,25 @@ def detect_s(amounts: Sequence[Amounts], onset_ns: int, threshold: BracketSummar
     return max(0.0, (onset_ns - since_ns) / 1e9) if since_ns is not None else None
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """One run was dropped at `killed`, another bore `survived`, which is as much or more."""
+
+    killed: float
+    survived: float
+    of: BracketSummary
+
+
 def narrow(
     earlier: Sequence[BracketSummary], now: Sequence[BracketSummary]
-) -> tuple[tuple[BracketSummary, ...], tuple[str, ...]]:
-    """What all runs together say: the highest survived, the lowest killed; and what does not fit together, in words.
+) -> tuple[tuple[BracketSummary, ...], tuple[Contradiction, ...]]:
+    """What all runs together say: the highest survived, the lowest killed; and what does not fit together.
 
     Where one run bore more than another was dropped for, the bracket is made as wide as both: the threshold is of
     another dimension, or it was changed.
     """
     by_key = {_key(one): one for one in earlier}
-    merged, notes = [], []
+    merged, found = [], []
     for one in now:
         before = by_key.pop(_key(one), None)
         if before is None:
@@ -114,9 +123,22 @@ def narrow(
             continue
         both, contradicts = _joined(before, one)
         merged.append(both)
-        if contradicts:
-            notes.append(contradicts)
-    return (*merged, *by_key.values()), tuple(notes)
+        if contradicts is not None:
+            found.append(contradicts)
+    return (*merged, *by_key.values()), tuple(found)
+
+
+def doubt(found: Sequence[Contradiction]) -> str:
+    """All that does not fit together, as one sentence with one example; empty where everything fits."""
+    if not found:
+        return ""
+    names = list(dict.fromkeys(one.of.dimension.replace("_", " ") for one in found))
+    first = next((one for one in found if one.of.window_s == 5), found[0])
+    return (
+        f"It does not go by {', '.join(names)}, or it was changed: one run was dropped at what another bore "
+        f"({first.of.dimension.replace('_', ' ')}, mean over {first.of.window_s:g} s: dropped at "
+        f"{show_load(first.killed, first.of.unit)}, bore {show_load(first.survived, first.of.unit)})."
+    )
 
 
 def hints(found: Sequence[BracketSummary]) -> tuple[str, ...]:
@@ -150,20 +172,16 @@ def _key(one: BracketSummary) -> tuple[str, float, bool]:
     return one.dimension, one.window_s, one.estimated
 
 
-def _joined(before: BracketSummary, now: BracketSummary) -> tuple[BracketSummary, str]:
+def _joined(before: BracketSummary, now: BracketSummary) -> tuple[BracketSummary, Contradiction | None]:
     survived = [one.survived for one in (before, now) if one.survived is not None]
     killed = [one.killed for one in (before, now) if one.killed is not None]
     most, least = max(survived, default=None), min(killed, default=None)
-    says = ""
+    contradiction = None
     if most is not None and least is not None and least <= most:
-        says = (
-            f"{now.dimension.replace('_', ' ')}, mean over {now.window_s:g} s: one run was dropped at "
-            f"{show_load(least, now.unit)}, another bore {show_load(most, now.unit)}; "
-            "the threshold is of another dimension, or it was changed"
-        )
+        contradiction = Contradiction(least, most, now)
         most, least = min(survived), max(killed)
     both = now.model_copy(update={"survived": most, "killed": least, "runs": before.runs + now.runs})
-    return both, says
+    return both, contradiction
 
 
 def _round_numbers(around: float) -> Iterator[float]:
