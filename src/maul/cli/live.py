@@ -59,6 +59,8 @@ class Screen:
 
 
 def _sentence(look: PhaseProgress) -> str:
+    if look.says and not look.offered_per_s:  # nothing is sent: why, is all there is to say
+        return f"{look.phase}: {look.says}"
     p99 = "–" if look.p99_ms is None else f"{look.p99_ms:,.0f} ms"
     words = (
         f"{look.phase}: {look.done_per_s:,.0f} of {look.offered_per_s:,.0f} req/s, p99 {p99}, "
