@@ -5,8 +5,9 @@ from small_plans import SITE
 
 from maul import campaign, plan, site
 from maul.campaign.problems import CampaignProblemsError
+from maul.core.addresses import is_loopback
 from maul.core.mitigation_summary import BracketSummary
-from maul.plan.protecting import is_loopback, with_earlier
+from maul.plan.protecting import with_earlier
 
 RUN_ID = "20261122-214512-3fa09c"
 REAL = (

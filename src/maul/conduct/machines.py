@@ -1,10 +1,10 @@
 """The machines of a site, opened: a lab's namespaces, this machine itself, or over SSH."""
 
 import contextlib
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from maul.core.addresses import is_loopback
 from maul.core.errors import MachineError
 from maul.hosts.holders import HOLDERS, living_holders
 from maul.hosts.host import Host
@@ -31,7 +31,7 @@ def machines(site: Site, site_path: Path, names: Iterable[str]) -> Iterator[Mapp
                 found[name] = NamespaceHost(name, held[name].process)
             elif wired:
                 raise MachineError(f"host {name} of the lab is gone", site.where("hosts"), "bring the lab up anew")
-            elif _loopback(host.address):
+            elif is_loopback(host.address):
                 found[name] = LocalHost()
             elif host.ssh is not None:
                 address = SshAddress(host.ssh.address or host.address, host.ssh.port, host.ssh.user)
@@ -40,10 +40,3 @@ def machines(site: Site, site_path: Path, names: Iterable[str]) -> Iterator[Mapp
                 cure = "give it `ssh`, or do not ask for its counters (vantage.balancers.host)"
                 raise MachineError(f"nobody said how {name} is reached", site.where("hosts"), cure)
         yield found
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"

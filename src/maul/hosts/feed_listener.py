@@ -21,7 +21,6 @@ REQUEST_S = 5.0
 CALLERS_MAX = 32
 PORT_MAX = 65535
 _START_S = 5.0
-_READ_BYTES = 64 * 1024
 _REASONS = {
     204: "No Content", 400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 411: "Length Required",
     413: "Content Too Large", 429: "Too Many Requests", 503: "Service Unavailable",

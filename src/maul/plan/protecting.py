@@ -9,6 +9,7 @@ from typing import Literal
 
 from maul.campaign import Campaign
 from maul.campaign.problems import Problem
+from maul.core.addresses import is_loopback
 from maul.core.mitigation_summary import OF_ONE, UNITS, BracketSummary, show_load
 from maul.core.units import show_duration
 from maul.plan.engine_plan import TraceArrivals
@@ -75,18 +76,6 @@ def with_earlier(plan: Plan, earlier: Sequence[BracketSummary], detect_s: float 
     if detect_s is not None and detect_s > DETECT_S:
         told += _short_steps(plan.phases, detect_s)
     return plan.model_copy(update={"notes": (*plan.notes, *told)}) if told else plan
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host of a URL is this machine, by its address or the one name that is.
-
-    >>> is_loopback("127.0.3.1"), is_loopback("localhost"), is_loopback("10.0.0.1"), is_loopback("s3.example.org")
-    (True, True, False, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _usual(campaign: Campaign, site: Site) -> Literal["freeze", "watch"]:

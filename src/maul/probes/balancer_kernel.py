@@ -9,12 +9,12 @@ What each name means, from the kernel's own documentation (Documentation/network
 - `drop` of /proc/net/stat/nf_conntrack: packets dropped because no entry could be made for them; one row per core.
 """
 
-import ipaddress
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from maul.core.addresses import is_loopback
 from maul.hosts.balancer_counters import NFT, NFT_TROUBLE, SOCKETS
 from maul.probes.contract import ProbeError
 from maul.probes.cpu import core_ticks
@@ -36,7 +36,7 @@ class Sockets:
 
     def listens(self, address: str) -> bool:
         """Whether somebody listens for `address`, or for any but this machine's own loopback."""
-        return any(one == address or not _loopback(one) for one in self.listeners)
+        return any(one == address or not is_loopback(one) for one in self.listeners)
 
     @property
     def theirs_part(self) -> float:
@@ -128,13 +128,6 @@ def _address(end: str) -> str:
     ('10.0.0.1', '127.0.0.1')
     """
     return end.rpartition(":")[0].strip("[]").partition("%")[0].strip("[]").removeprefix("::ffff:")
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _packets(lines: Sequence[str]) -> dict[str, tuple[float, float]]:

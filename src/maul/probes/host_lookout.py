@@ -6,10 +6,8 @@ itself within seconds, and takes its folder with it, so there is nothing to heal
 
 import contextlib
 import json
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
@@ -17,10 +15,11 @@ from typing import Any
 
 from maul.core.clock import Clock
 from maul.core.errors import MachineError, MaulError
-from maul.core.vantage import Attempt, Notice, Question
+from maul.core.vantage import Question
 from maul.hosts.host import Host, ProcessId, SpawnSpec
 from maul.s3 import doorstep, patrol, tcp_line
-from maul.s3.knock import JOIN_S, KEPT_MAX, attempt_of, drained, may_be_asked
+from maul.s3.knock import attempt_of, may_be_asked
+from maul.s3.own_thread import OwnThread
 from maul.s3.tcp_line import Gate
 
 LEASE_S = 10.0
@@ -59,25 +58,19 @@ class _Patrol:
     complaint: str = ""
 
 
-class HostLookout:
+class HostLookout(OwnThread):
     """Satisfies `Lookout`; its thread does all that may wait. `missing` says why nothing comes."""
 
     def __init__(self, job: Job, host: Host, clock: Clock) -> None:
         """Begins at once. `host` stays open while this does, and is closed by whoever opened it."""
+        super().__init__(f"lookout-{job.routine.who}")
         self._job, self._host, self._clock = job, host, clock
         self.missing = ""
-        self._came: deque[Attempt] = deque(maxlen=KEPT_MAX)
         self._asked: tuple[int, Question, float] | None = None
         self._number = 0
-        self._quiet = self._over = self._new_orders = False
-        self._changed = threading.Condition()
+        self._new_orders = False
         self._patrol: _Patrol | None = None
-        self._thread = threading.Thread(target=self._go, name=f"lookout-{job.routine.who}", daemon=True)
         self._thread.start()
-
-    def take(self) -> Sequence[Attempt | Notice]:
-        """See `Lookout`."""
-        return drained(self._came)
 
     def ask(self, question: Question) -> bool:
         """See `Lookout`."""
@@ -89,25 +82,15 @@ class HostLookout:
                 return False
             self._number += 1
             self._asked = (self._number, question, time.monotonic() + _ASKED_MAX_S)
-            self._order()
+            self._new_orders = True
+            self._changed.notify()
         return True
 
     def quiet(self, wanted: bool) -> None:
         """See `Lookout`."""
         with self._changed:
-            self._quiet = wanted
-            self._order()
-
-    def close(self) -> None:
-        """See `Lookout`. Harmless a second time."""
-        with self._changed:
-            self._over = True
-            self._changed.notify()
-        self._thread.join(JOIN_S)
-
-    def _order(self) -> None:
-        self._new_orders = True
-        self._changed.notify()
+            self._new_orders = True
+            super().quiet(wanted)
 
     # -- its thread ------------------------------------------------------------------------------------------------
 

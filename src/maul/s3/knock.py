@@ -1,23 +1,17 @@
 """Knocking at an endpoint: one attempt as an `Attempt`, and a `Lookout` of this process that knocks again and again."""
 
-import os
-import threading
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from maul.core.clock import Clock, SystemClock
-from maul.core.vantage import Attempt, Notice, Question, Reach, TcpFacts, Vantage
+from maul.core.vantage import Attempt, Question, Reach, TcpFacts, Vantage
 from maul.s3.doorstep import GENTLE, PACE_S, Limits, due_s, last_sent
 from maul.s3.doorstep import knock as knock_once
 from maul.s3.endpoint import Endpoint, Url
+from maul.s3.own_thread import OwnThread
 from maul.s3.tcp_line import Gate, Stopped
 from maul.s3.tls import context_for
-
-KEPT_MAX = 4096
-"""Attempts that nobody took; the oldest go first."""
-JOIN_S = 5.0
 
 
 def gate(
@@ -71,24 +65,7 @@ def knock(where: Gate, question: Question, clock: Clock, limits: Limits = GENTLE
     return attempt_of(knock_once(where, question.port, question.large, limits), question, at_ns)
 
 
-class Wake:
-    """A descriptor that becomes readable once `set`: ends every wait of a `Line` at once."""
-
-    def __init__(self) -> None:
-        """Not set."""
-        self.fd, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def set(self) -> None:
-        """Wake whoever waits, now and from now on."""
-        os.write(self._writer, b"w")
-
-    def close(self) -> None:
-        """When nobody waits any more."""
-        os.close(self.fd)
-        os.close(self._writer)
-
-
-class Rounds:
+class Rounds(OwnThread):
     """Knocks every `every_s` seconds, and when it is asked; one at a time, never more than one per second.
 
     Satisfies `Lookout`. `every_s` 0: only when asked. `gates`: by the endpoint's name; nothing else is connected to.
@@ -104,20 +81,12 @@ class Rounds:
         clock: Clock | None = None,
     ) -> None:
         """Begins at once."""
+        super().__init__(f"knock-{routine.who}")
         self._routine, self._gates, self._every_s = routine, dict(gates), every_s
         self._takes = takes or frozenset({routine.vantage})
         self._clock = clock or SystemClock()
-        self._came: deque[Attempt] = deque(maxlen=KEPT_MAX)
         self._asked: Question | None = None
-        self._quiet = self._over = False
-        self._changed = threading.Condition()
-        self._wake = Wake()
-        self._thread = threading.Thread(target=self._go, name=f"knock-{routine.who}", daemon=True)
         self._thread.start()
-
-    def take(self) -> Sequence[Attempt | Notice]:
-        """See `Lookout`."""
-        return drained(self._came)
 
     def ask(self, question: Question) -> bool:
         """See `Lookout`."""
@@ -128,24 +97,6 @@ class Rounds:
             self._asked = question
             self._changed.notify()
         return True
-
-    def quiet(self, wanted: bool) -> None:
-        """See `Lookout`."""
-        with self._changed:
-            self._quiet = wanted
-            self._changed.notify()
-
-    def close(self) -> None:
-        """See `Lookout`. Harmless a second time."""
-        with self._changed:
-            if self._over:
-                return
-            self._over = True
-            self._changed.notify()
-        self._wake.set()
-        self._thread.join(JOIN_S)
-        if not self._thread.is_alive():
-            self._wake.close()
 
     def _go(self) -> None:
         last = time.monotonic() - max(self._every_s, PACE_S)
@@ -172,13 +123,3 @@ class Rounds:
                     return self._asked or self._routine
                 self._changed.wait(None if wait_s == float("inf") else wait_s)
         return None
-
-
-def drained(kept: deque[Attempt]) -> list[Attempt]:
-    """All that was kept, which is kept no more. Others may add meanwhile."""
-    found = []
-    while True:
-        try:
-            found.append(kept.popleft())
-        except IndexError:
-            return found

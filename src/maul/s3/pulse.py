@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from maul.core.clock import Clock, SystemClock
 from maul.core.vantage import Attempt, Notice, Question, Vantage
 from maul.s3.doorstep import CONNECT_S, Answer, reach_of, request
-from maul.s3.knock import JOIN_S, KEPT_MAX, Rounds, Wake, attempt_of, drained
+from maul.s3.knock import Rounds, attempt_of
+from maul.s3.own_thread import OwnThread
 from maul.s3.tcp_line import Ended, Gate, Line, Stopped
 
 EVERY_S = 1.0
@@ -32,7 +32,7 @@ class Punctuality:
     dropped: int = 0
 
 
-class Sentinel:
+class Sentinel(OwnThread):
     """Satisfies `Lookout`: a pulse each second on a thread of its own; questions from `IDLE` by knocks on another.
 
     An answer that takes longer than a second is told as STALLED, again each second while nothing comes, and nothing
@@ -43,17 +43,14 @@ class Sentinel:
 
     def __init__(self, who: str, endpoint: str, gates: Mapping[str, Gate], clock: Clock | None = None) -> None:
         """Opens its connection at once. `gates`: by the endpoint's name; questions may name any of them."""
+        super().__init__(f"sentinel-{who}")
         self._clock = clock or SystemClock()
         self._gate, self._question = gates[endpoint], Question(Vantage.SENTINEL, who, endpoint)
         self._idle = Rounds(Question(Vantage.IDLE, who, endpoint), gates, every_s=0.0, clock=self._clock)
-        self._came: deque[Attempt] = deque(maxlen=KEPT_MAX)
-        self._quiet = self._over = self._open_now = False
+        self._open_now = False
         self._tried = time.monotonic() - REOPEN_S
         self._stands = threading.Event()
-        self._changed = threading.Condition()
-        self._wake = Wake()
         self.punctuality = Punctuality()
-        self._thread = threading.Thread(target=self._go, name=f"sentinel-{who}", daemon=True)
         self._thread.start()
 
     def stands(self, wait_s: float = 0.0) -> bool:
@@ -62,7 +59,7 @@ class Sentinel:
 
     def take(self) -> Sequence[Attempt | Notice]:
         """See `Lookout`."""
-        return [*drained(self._came), *self._idle.take()]
+        return [*super().take(), *self._idle.take()]
 
     def ask(self, question: Question) -> bool:
         """See `Lookout`. From `SENTINEL`: open the connection now if it is dead; a pulse is due each second anyway."""
@@ -73,24 +70,10 @@ class Sentinel:
             self._changed.notify()
         return True
 
-    def quiet(self, wanted: bool) -> None:
-        """See `Lookout`."""
-        with self._changed:
-            self._quiet = wanted
-            self._changed.notify()
-
     def close(self) -> None:
         """See `Lookout`. Harmless a second time."""
-        with self._changed:
-            if self._over:
-                return
-            self._over = True
-            self._changed.notify()
-        self._wake.set()
         self._idle.close()
-        self._thread.join(JOIN_S)
-        if not self._thread.is_alive():
-            self._wake.close()
+        super().close()
 
     # -- its thread ------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from maul.campaign.problems import Problem
+from maul.core.addresses import is_loopback
 from maul.site.checks_network import repeated, unknown
 from maul.site.model import Endpoint, Host, Service, Site
 from maul.site.model_vantage import BalancerCounters, Feed, Lookout
@@ -51,7 +52,7 @@ def _lookouts_stand_somewhere(lookouts: Sequence[Lookout], hosts: Sequence[Host]
         elif host.borrow is not None:
             says = f'"{one.source}" may be borrowed, so what it feels is what we do to it; name another host'
             yield Problem(path, says)
-        elif kind == "real" and host.ssh is None and not _loopback(host.address):
+        elif kind == "real" and host.ssh is None and not is_loopback(host.address):
             yield Problem(path, f'nobody said how "{one.source}" is reached; give that host `ssh`')
 
 
@@ -144,10 +145,3 @@ def _prefix(host: str) -> str:
     except ValueError:
         return ""
     return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
