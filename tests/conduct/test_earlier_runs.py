@@ -9,8 +9,8 @@ from maul.record.summaries import write_summary
 TARGET = "https://198.51.100.10/maul-test"
 
 
-def bracket(survived, killed):
-    return BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=survived, killed=killed)
+def bracket(survived, dropped_at):
+    return BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=survived, dropped_at=dropped_at)
 
 
 def run(root, name, *stopped, target=TARGET, family="protection", detect_s=None):

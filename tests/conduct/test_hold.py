@@ -20,7 +20,7 @@ def frozen(tmp_path, thoughts, **more):
 
 
 def held(stage):
-    return hold(stage, stage.vigil, stage.vigil.killed)
+    return hold(stage, stage.vigil, stage.vigil.frozen)
 
 
 def test_it_looks_once_a_second_in_silence_and_ends_with_what_was_decided(tmp_path):

@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from knocked_door import Door, door
 from maul.conduct.lookouts import Watched, gates_of, ports_of, site_lookouts
 from maul.conduct.target import Admitted, asked_of, permit
 from maul.core.clock import SystemClock
@@ -24,24 +24,9 @@ from maul.site import Site
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(403)
-            self.end_headers()
-
-        do_GET = do_HEAD  # noqa: N815
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    found = ThreadingHTTPServer(("", 0), Handler)
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
-    thread.join(5)
+def server() -> Iterator[Door]:
+    with door("") as found:
+        yield found
 
 
 def site(port: int) -> Site:
@@ -82,11 +67,9 @@ def heard(lookout: Lookout, question: Question) -> Attempt:
     raise AssertionError(getattr(lookout, "missing", "nothing came"))
 
 
-def test_each_lookout_is_opened_as_the_site_says(
-    server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_lookout_is_opened_as_the_site_says(server: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    place = site(server.server_address[1])
+    place = site(server.port)
     watched = Watched(admitted(place), LOOPBACK_ONLY, lambda url, timeout_s: b"", 30.0)
     with site_lookouts(place, tmp_path / "site.yaml", watched, SystemClock()) as found:
         assert {name: type(one) for name, one in found.items()} == {

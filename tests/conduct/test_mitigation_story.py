@@ -158,8 +158,8 @@ def test_it_is_told_what_it_was_when_and_what_was_done(resumed):
 def test_the_bracket_is_that_of_the_load_before_it_and_never_of_the_silence(resumed):
     summary = resumed[1]
     requests = {one.window_s: one for one in summary.mitigations[0].brackets if one.dimension == "requests"}
-    assert requests[1].killed == pytest.approx(50, abs=3)
-    assert requests[5].killed == pytest.approx(50, abs=3)
+    assert requests[1].dropped_at == pytest.approx(50, abs=3)
+    assert requests[5].dropped_at == pytest.approx(50, abs=3)
     assert 60 not in requests  # nobody sent for a minute before it
 
 
@@ -203,12 +203,12 @@ def test_one_that_does_not_end_is_known_to_last_at_least_so_long(tmp_path):
 def test_what_is_known_of_earlier_runs_narrows_it(tmp_path, resumed):
     own = {(one.dimension, one.window_s): one for one in resumed[1].mitigations[0].brackets}
     assert resumed[1].mitigations[0].narrowed == []
-    lower = [own["requests", 5].model_copy(update={"killed": 45.0, "survived": 30.0})]
+    lower = [own["requests", 5].model_copy(update={"dropped_at": 45.0, "survived": 30.0})]
     _, summary = told(tmp_path, earlier=lower)
     (one,) = summary.mitigations
     (expected,), _ = narrow(lower, [own["requests", 5]])
     (both,) = [each for each in one.narrowed if (each.dimension, each.window_s) == ("requests", 5)]
-    assert (both.killed, both.survived, both.runs) == (expected.killed, expected.survived, 2)
+    assert (both.dropped_at, both.survived, both.runs) == (expected.dropped_at, expected.survived, 2)
     assert next(each for each in one.brackets if (each.dimension, each.window_s) == ("requests", 5)).runs == 1
 
 
@@ -219,7 +219,7 @@ def test_a_run_that_nobody_stopped_tells_what_was_borne(tmp_path):
     assert check.verdict is Verdict.PASS and "sentinel (1)" in check.says
     borne = {one.window_s: one for one in summary.borne if one.dimension == "requests"}
     assert borne[5].survived == pytest.approx(50, abs=3)
-    assert borne[5].killed is None
+    assert borne[5].dropped_at is None
 
 
 def test_a_record_from_before_there_was_a_vigil_is_judged_as_ever(tmp_path):

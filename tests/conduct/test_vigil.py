@@ -46,8 +46,8 @@ def test_a_freeze_ends_the_engine_at_once_and_tells_how_fast_it_was_silent(tmp_p
     run_phase(stage, stage.plan.phase("calm"))
     assert stage.frozen and stage.halted and not stage.stopped
     assert lookout.hushed == [True]
-    killed = stage.vigil.killed
-    assert (killed.phase, killed.per_s, killed.onset_ns) == ("calm", 50.0, T0_NS + 5 * S)
+    frozen = stage.vigil.frozen
+    assert (frozen.phase, frozen.per_s, frozen.onset_ns) == ("calm", 50.0, T0_NS + 5 * S)
     events = told(stage)
     assert [row["name"] for row in events] == ["vantage", "suspected", "frozen", "silent"]
     silent = events[-1]["details"]

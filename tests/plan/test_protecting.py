@@ -109,15 +109,15 @@ def test_load_that_an_outward_looking_protection_does_not_see_is_told(address, k
 
 
 def bracket(**changes):
-    base = BracketSummary(dimension="requests", unit="requests/s", window_s=5, survived=200.0, killed=390.0)
+    base = BracketSummary(dimension="requests", unit="requests/s", window_s=5, survived=200.0, dropped_at=390.0)
     return base.model_copy(update=changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "high"),
-    [({}, True), ({"killed": 401.0}, False), ({"killed": None}, False), ({"window_s": 60}, False),
+    [({}, True), ({"dropped_at": 401.0}, False), ({"dropped_at": None}, False), ({"window_s": 60}, False),
      ({"survived": 500.0}, False), ({"dimension": "requests of one generator"}, True),
-     ({"dimension": "packets", "killed": 5000.0}, True)],
+     ({"dimension": "packets", "dropped_at": 5000.0}, True)],
 )  # fmt: skip
 def test_a_profile_that_goes_above_what_was_dropped_before_is_told(changes, high):
     notes = told(with_earlier(made(), [bracket(**changes)]), "earlier runs were dropped at")

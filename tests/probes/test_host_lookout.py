@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from knocked_door import Door, door
 from maul.core.clock import SystemClock
 from maul.core.errors import MachineError
 from maul.core.vantage import Attempt, Question, Reach, Vantage
@@ -29,30 +29,15 @@ INSIDE = Question(Vantage.INSIDE, "inside", "private")
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(403)
-            self.end_headers()
-
-        do_GET = do_HEAD  # noqa: N815
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
-    thread.join(5)
+def server() -> Iterator[Door]:
+    with door() as found:
+        yield found
 
 
 @pytest.fixture
-def job(server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+def job(server: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    where = gate(Endpoint("private", f"http://127.0.0.1:{server.server_address[1]}"), "127.0.0.1")
+    where = gate(Endpoint("private", f"http://127.0.0.1:{server.port}"), "127.0.0.1")
     return Job(INSIDE, {"private": where}, every_s=1.0, for_s=60.0, python=sys.executable)
 
 

@@ -1,14 +1,13 @@
 """What every lookout promises, whoever asks: it never raises, never answers for others, and ends when it is closed."""
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from knocked_door import Door, door
 from maul.core.clock import SystemClock
 from maul.core.errors import TargetError
 from maul.core.vantage import Lookout, Question, Vantage
@@ -44,43 +43,18 @@ MAKERS: dict[str, Callable[[Gates], Lookout]] = {
 }
 
 
-class Server(ThreadingHTTPServer):
-    """Counts who comes."""
-
-    came = 0
-
-    def process_request(self, request: object, client_address: object) -> None:
-        self.came += 1
-        super().process_request(request, client_address)  # type: ignore[arg-type]
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_HEAD(self) -> None:
-            self.send_response(403)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    found = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
-    thread.join(5)
+def server() -> Iterator[Door]:
+    with door() as found:
+        yield found
 
 
 @pytest.fixture(params=sorted(MAKERS))
 def lookout(
-    request: pytest.FixtureRequest, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, server: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Lookout]:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    where = gate(Endpoint("vip", f"http://127.0.0.1:{server.server_address[1]}"), "127.0.0.1")
+    where = gate(Endpoint("vip", f"http://127.0.0.1:{server.port}"), "127.0.0.1")
     made = MAKERS[request.param]({"vip": where})
     yield made
     made.close()
@@ -94,7 +68,7 @@ def test_it_answers_for_nobody_else(lookout: Lookout) -> None:
     assert not lookout.ask(Question(Vantage.EXTERNAL, "out", "vip", port=22))
 
 
-def test_closed_it_is_silent_and_asks_no_more(lookout: Lookout, server: Server) -> None:
+def test_closed_it_is_silent_and_asks_no_more(lookout: Lookout, server: Door) -> None:
     lookout.take()
     began = time.monotonic()
     lookout.close()

@@ -15,16 +15,20 @@ ONSET_S, HOLD_S = 92.3, 45.0
 REACHES = tuple(Reach)
 
 
-def bracket(dimension: str, unit: str, window_s: float, survived: float | None, killed: float | None) -> BracketSummary:
+def bracket(
+    dimension: str, unit: str, window_s: float, survived: float | None, dropped_at: float | None
+) -> BracketSummary:
     return BracketSummary(
-        dimension=dimension, unit=unit, window_s=window_s, survived=survived, killed=killed, runs=3,
+        dimension=dimension, unit=unit, window_s=window_s, survived=survived, dropped_at=dropped_at, runs=3,
         estimated=dimension == "bits",
     )  # fmt: skip
 
 
 BRACKETS = [
-    bracket(dimension, unit, window_s, survived * shape if survived else None, killed * shape if killed else None)
-    for dimension, unit, survived, killed in (
+    bracket(
+        dimension, unit, window_s, survived * shape if survived else None, dropped_at * shape if dropped_at else None
+    )
+    for dimension, unit, survived, dropped_at in (
         ("packets", "packets/s", 17_900.0, 21_400.0),
         ("bits", "bit/s", 212e6, 260e6),
         ("new_connections", "connections/s", 410.0, 395.0),

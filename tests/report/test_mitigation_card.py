@@ -121,12 +121,12 @@ def test_brackets_in_rows_and_drawings():
     assert "FastNetMon" in found.drawings[0]
     assert "the threshold lies between 17,900 packets/s and 21,400 packets/s" in found.drawings[0]
     assert "FastNetMon" not in found.drawings[2]
-    assert "threshold lies" not in found.drawings[2], "no bracket where more was survived than killed"
+    assert "threshold lies" not in found.drawings[2], "no bracket where more was survived than it was dropped at"
 
 
 def test_what_earlier_runs_narrowed_comes_first_and_this_run_alone_after_it():
-    own = BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=10_000, killed=30_000)
-    known = own.model_copy(update={"survived": 17_000, "killed": 21_000, "runs": 4})
+    own = BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=10_000, dropped_at=30_000)
+    known = own.model_copy(update={"survived": 17_000, "dropped_at": 21_000, "runs": 4})
     found = part(section(brackets=[own], narrowed=[known]), "Where the threshold lies")
     assert [texts(table)[0][1:5] for table in found.tables] == [
         ["17,000 packets/s", "21,000 packets/s", "1.24", "4"],
@@ -139,7 +139,7 @@ def test_what_earlier_runs_narrowed_comes_first_and_this_run_alone_after_it():
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_figure_that_no_axis_holds_draws_nothing_wrong(value):
-    odd = BracketSummary(dimension="x_y", unit="y/s", window_s=5, survived=value, killed=value)
+    odd = BracketSummary(dimension="x_y", unit="y/s", window_s=5, survived=value, dropped_at=value)
     drawings = part(section(brackets=[odd]), "Where the threshold lies").drawings
     assert "nan" not in "".join(drawings)
     assert "inf" not in "".join(drawings)
@@ -193,7 +193,7 @@ def test_hostile_words_stay_words():
         "says": HOSTILE, "scope": [HOSTILE], "direction": HOSTILE, "separated_by": HOSTILE, "missing": [HOSTILE],
         "customers": [HOSTILE], "ticket": f"{HOSTILE}\u202e\x1b[31m", "cause": HOSTILE, "family": HOSTILE,
         "suspects": [made().suspects[0].model_copy(update={"cause": HOSTILE, "evidence": [HOSTILE]})],
-        "brackets": [BracketSummary(dimension=HOSTILE, unit=HOSTILE, window_s=5, survived=1, killed=2)],
+        "brackets": [BracketSummary(dimension=HOSTILE, unit=HOSTILE, window_s=5, survived=1, dropped_at=2)],
     }  # fmt: skip
     run, summary = stopped_run(made(**bad))
     plain = Page(render(*stopped_run()))

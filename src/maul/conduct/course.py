@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from maul.conduct.hold import answers, hold
 from maul.conduct.mitigation_words import GIVEN_UP, RESUMED, GivenUpWords, ResumedWords, as_details
 from maul.conduct.stage import Stage
-from maul.conduct.vigil import Killed, Vigil
+from maul.conduct.vigil import Frozen, Vigil
 from maul.core.event import Edge, EventKind
 from maul.core.summary import Ending
 from maul.guard.mitigation.actions import GiveUp, Resume
+from maul.guard.mitigation.respond_terms import PART_MAX
 from maul.plan import PhasePlan
 from maul.plan.budget import phase_peak_per_s
 from maul.plan.resuming import paced_phase, resumed_phase
 
 STOPS_MAX = 6
 """So often traffic may be stopped in one phase; the answer to it gives up long before."""
-SWEEP_PART, PEAK_PART = 0.4, 0.5
-"""What is still sent, at most, of what was stopped: by sweeps, and by later phases at their peak."""
+SWEEP_PART = 0.4
+"""What sweeps send at most, of what was stopped; load goes up to `PART_MAX` of it."""
 SWEEPS = ("audit", "clean-up")
 Run = Callable[[PhasePlan], None]
 
@@ -36,9 +37,9 @@ class _Bound:
     per_s: float
     bytes_per_s: float
 
-    def and_of(self, killed: Killed) -> "_Bound":
+    def and_of(self, frozen: Frozen) -> "_Bound":
         """Nothing moved before the first answer: that tells nothing of bytes."""
-        return _Bound(min(self.per_s, killed.per_s), min(self.bytes_per_s, killed.bytes_per_s or math.inf))
+        return _Bound(min(self.per_s, frozen.per_s), min(self.bytes_per_s, frozen.bytes_per_s or math.inf))
 
 
 _NONE = _Bound(math.inf, math.inf)
@@ -64,7 +65,7 @@ class Course:
                 continue
             self._run(allowed)
             vigil = self._stage.vigil
-            if vigil is not None and vigil.killed is not None:
+            if vigil is not None and vigil.frozen is not None:
                 self._after(allowed, vigil)
 
     # -- what may still be sent ------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ class Course:
             return "traffic was stopped, and a search would climb there again"
         if permit is not None and permit.permit.retrigger:
             return ""
-        peak_per_s, most_per_s = phase_peak_per_s(phase), PEAK_PART * bound.per_s
+        peak_per_s, most_per_s = phase_peak_per_s(phase), PART_MAX * bound.per_s
         if peak_per_s <= most_per_s:
             return ""
         allowed = "the permit" if permit is not None else "a permit"
@@ -111,25 +112,25 @@ class Course:
 
     def _after(self, phase: PhasePlan, vigil: Vigil) -> None:
         for _ in range(STOPS_MAX):
-            killed = vigil.killed
-            if killed is None:
+            frozen = vigil.frozen
+            if frozen is None:
                 return
             self._bound = (
-                _Bound(killed.per_s, killed.bytes_per_s) if self._bound is None else self._bound.and_of(killed)
+                _Bound(frozen.per_s, frozen.bytes_per_s) if self._bound is None else self._bound.and_of(frozen)
             )
-            end = hold(self._stage, vigil, killed)
+            end = hold(self._stage, vigil, frozen)
             if end is None:  # somebody stopped the run
                 return
             if isinstance(end, GiveUp):
-                self._give_up(end.says, vigil, killed)
+                self._give_up(end.says, vigil, frozen)
                 return
-            self._resume(phase, end, vigil, killed)
-        if vigil.killed is not None:
-            self._give_up(f"nothing more is sent: traffic was stopped {STOPS_MAX} times", vigil, vigil.killed)
+            self._resume(phase, end, vigil, frozen)
+        if vigil.frozen is not None:
+            self._give_up(f"nothing more is sent: traffic was stopped {STOPS_MAX} times", vigil, vigil.frozen)
 
-    def _resume(self, phase: PhasePlan, end: Resume, vigil: Vigil, killed: Killed) -> None:
-        terms, part = self._stage.plan.mitigation, min(end.part, PEAK_PART)
-        piece = resumed_phase(phase, part * killed.per_s, terms.resume_s, part)
+    def _resume(self, phase: PhasePlan, end: Resume, vigil: Vigil, frozen: Frozen) -> None:
+        terms, part = self._stage.plan.mitigation, min(end.part, PART_MAX)
+        piece = resumed_phase(phase, part * frozen.per_s, terms.resume_s, part)
         if piece is None and phase.kind in SWEEPS and self._bound is not None:
             piece = self._paced(phase, self._bound)
         if piece is None:
@@ -148,9 +149,9 @@ class Course:
         if piece is not None:
             self._run(piece)
 
-    def _give_up(self, says: str, vigil: Vigil, killed: Killed) -> None:
+    def _give_up(self, says: str, vigil: Vigil, frozen: Frozen) -> None:
         stage = self._stage
-        lasted_s = (stage.clock.now_ns() - killed.onset_ns) / 1e9
+        lasted_s = (stage.clock.now_ns() - frozen.onset_ns) / 1e9
         reached = None if stage.stopped else answers(stage, vigil)
         told = {True: "the target answers", False: "the target does not answer", None: "nobody can ask the target"}
         words = GivenUpWords(hold_at_least_s=None if reached else round(lasted_s, 1), answers=reached)

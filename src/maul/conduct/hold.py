@@ -12,7 +12,7 @@ from maul.conduct.mitigation_words import first_sentence
 from maul.conduct.progress import PhaseProgress
 from maul.conduct.seconds import LOCAL
 from maul.conduct.stage import Stage
-from maul.conduct.vigil import SECOND_NS, Killed, Vigil
+from maul.conduct.vigil import SECOND_NS, Frozen, Vigil
 from maul.core.units import show_duration
 from maul.core.vantage import Attempt, Question, Vantage
 from maul.guard.caps import time_over
@@ -28,9 +28,9 @@ HELD = "held"
 """What the progress calls it."""
 
 
-def hold(stage: Stage, vigil: Vigil, killed: Killed) -> Resume | GiveUp | None:
+def hold(stage: Stage, vigil: Vigil, frozen: Frozen) -> Resume | GiveUp | None:
     """Wait, asking gently. None: the run was stopped meanwhile."""
-    return _Hold(stage, vigil, killed).wait()
+    return _Hold(stage, vigil, frozen).wait()
 
 
 def answers(stage: Stage, vigil: Vigil) -> bool | None:
@@ -51,8 +51,8 @@ def answers(stage: Stage, vigil: Vigil) -> bool | None:
 
 
 class _Hold:
-    def __init__(self, stage: Stage, vigil: Vigil, killed: Killed) -> None:
-        self._stage, self._vigil, self._killed = stage, vigil, killed
+    def __init__(self, stage: Stage, vigil: Vigil, frozen: Frozen) -> None:
+        self._stage, self._vigil, self._frozen = stage, vigil, frozen
         terms = stage.plan.mitigation
         self._began_ns = stage.clock.now_ns()
         self._longest_s = terms.probe_s + terms.hold_max_s + MARGIN_S
@@ -102,15 +102,15 @@ class _Hold:
         self._last = came[-1] if came else self._last
         says = self._says()
         self._stage.progress.alarm(self._vigil.stance.value, says)
-        self._stage.progress.phase(_look(self._killed.phase, (now_ns - self._killed.decided_ns) / 1e9, says))
+        self._stage.progress.phase(_look(self._frozen.phase, (now_ns - self._frozen.decided_ns) / 1e9, says))
         if changed or now_ns - self._told_ns >= TELL_EVERY_S * 1e9:
             self._told_ns = now_ns
             self._stage.progress.step(f"{HELD}: {says}")
 
     def _says(self) -> str:
         found = self._vigil.verdict
-        what = _shortly(found.says if found is not None else self._killed.says)
-        words = [f"{what} since {_clock_time(self._killed.onset_ns)}"]
+        what = _shortly(found.says if found is not None else self._frozen.says)
+        words = [f"{what} since {_clock_time(self._frozen.onset_ns)}"]
         if self._last is not None:
             question = self._last.question
             words.append(

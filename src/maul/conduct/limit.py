@@ -111,8 +111,8 @@ class _Searcher:
 
     def _broken_off(self, kind: str, move: Trial | CoolDown | Soak) -> SearchEvent:
         """It says nothing: the run was stopped, or its traffic was."""
-        if self.stage.vigil is not None and self.stage.vigil.killed is not None:
-            return SearchEvent.nothing(kind, move.rate_per_s, FROZEN, self.stage.vigil.killed.says)
+        if self.stage.vigil is not None and self.stage.vigil.frozen is not None:
+            return SearchEvent.nothing(kind, move.rate_per_s, FROZEN, self.stage.vigil.frozen.says)
         return SearchEvent.nothing(kind, move.rate_per_s, "cut-short")
 
     def _bound(self, status: Mapping[str, Any], facts: TrialFacts, ear: "_Ear") -> tuple[str, ...]:

@@ -170,7 +170,7 @@ def _summary(stop: _Stop, signals: Signals, words: VantageWords) -> MitigationSu
     counts = what.family in COUNTED
     own = brackets(amounts, onset_ns if counts else None)
     known, doubts = narrow(signals.earlier, own) if counts and signals.earlier else ((), ())
-    before = next((one for one in signals.earlier if one.killed is not None and one.survived is not None), None)
+    before = next((one for one in signals.earlier if one.dropped_at is not None and one.survived is not None), None)
     details = recovered.details if recovered is not None else {}
     summary = MitigationSummary(
         cause=what.cause,

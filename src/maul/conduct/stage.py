@@ -83,7 +83,7 @@ class Stage:
     @property
     def frozen(self) -> bool:
         """Whether somebody upstream stopped the traffic, so that nothing may be sent."""
-        return self.vigil is not None and self.vigil.killed is not None
+        return self.vigil is not None and self.vigil.frozen is not None
 
     @property
     def halted(self) -> bool:

@@ -44,6 +44,7 @@ from maul.guard.mitigation.actions import (
     Suspected,
     Verdict,
 )
+from maul.guard.mitigation.classify import WINDOW
 from maul.guard.mitigation.diagnosis import Diagnosis
 from maul.guard.mitigation.signals import Second
 from maul.guard.mitigation.signals_text import to_line
@@ -52,8 +53,6 @@ from maul.hosts.machine_counters import MachineCounters
 from maul.probes.sampler import Reading
 
 SECOND_NS = 1_000_000_000
-WINDOW_S = 180
-"""Seconds that a diagnosis looks at."""
 PAUSE_NS = 2 * SECOND_NS
 """A longer gap between two looks lies between two engines: what was felt meanwhile are seconds of silence."""
 READINGS_MAX = 10_000
@@ -77,7 +76,7 @@ class Think(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Killed:
+class Frozen:
     """What was stopped: when and in which phase, and what was answered just before, all generators together."""
 
     phase: str
@@ -109,20 +108,20 @@ class Vigil:
         self._lock = threading.Lock()
         self._samples: deque[Sample] = deque(maxlen=READINGS_MAX)
         self._links: dict[str, LinkReading] = {}
-        self._window: deque[Second] = deque(maxlen=WINDOW_S)
+        self._window: deque[Second] = deque(maxlen=WINDOW)
         self._pending: Sequence[Attempt | Notice] = ()
         self._looked_ns = stage.clock.now_ns()
         self._full = False
         self.phase = ""
         """The one that is loaded now."""
-        self.killed: Killed | None = None
+        self.frozen: Frozen | None = None
         """Set from the moment at which everything is to fall silent, until somebody says `thaw`."""
         self.verdict: Diagnosis | None = None
         """The newest since traffic was stopped."""
         self.stance = Stance.NORMAL
         """As it was told last."""
         told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in words.points.items() if names)
-        self._note(VANTAGE, f"vantage points: {told or 'none'}", as_details(words))
+        self.note(VANTAGE, f"vantage points: {told or 'none'}", as_details(words))
 
     # -- what is heard ---------------------------------------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class Vigil:
         if self._stage.clock.now_ns() - self._looked_ns >= SECOND_NS:
             self.phase = phase
             self.second(statuses())
-        return self.killed is not None
+        return self.frozen is not None
 
     def second(
         self, statuses: Mapping[str, GeneratorStatus] | None = None, *, silent: bool = False
@@ -177,7 +176,7 @@ class Vigil:
             return
         felt = self._felt()
         until_ns = now_ns - SECOND_NS
-        first_ns = max(self._looked_ns + SECOND_NS, until_ns - WINDOW_S * SECOND_NS)
+        first_ns = max(self._looked_ns + SECOND_NS, until_ns - WINDOW * SECOND_NS)
         for at_ns in range(first_ns, until_ns + 1, SECOND_NS):
             own = [one for one in felt if at_ns - SECOND_NS < one.at_ns <= at_ns]
             self._keep(self._seen(at_ns, own, silent=True))
@@ -226,15 +225,15 @@ class Vigil:
 
     def _obey(self, action: MitigationAction, now_ns: int) -> None:
         if isinstance(action, Suspected):
-            self._note(SUSPECTED, action.says, {})
+            self.note(SUSPECTED, action.says, {})
         elif isinstance(action, Freeze):
             self._freeze(action, now_ns)
         elif isinstance(action, Verdict):
             self.verdict = action.diagnosis
-            self._note(VERDICT, action.diagnosis.says, as_details(VerdictWords.of(action.diagnosis)))
+            self.note(VERDICT, action.diagnosis.says, as_details(VerdictWords.of(action.diagnosis)))
         elif isinstance(action, Recovered):
             words = RecoveredWords(hold_s=action.hold_s, quantum_s=action.quantum_s)
-            self._note(RECOVERED, action.says, as_details(words))
+            self.note(RECOVERED, action.says, as_details(words))
         elif not isinstance(action, Ask | Resume | GiveUp):  # what comes of these only a hold knows
             raise AssertionError(action)
 
@@ -242,27 +241,27 @@ class Vigil:
         per_s = rate_before(self._window, action.onset_ns)
         bytes_per_s = bytes_before(self._window, action.onset_ns)
         self.verdict = None
-        self.killed = Killed(self.phase, action.onset_ns, now_ns, per_s, bytes_per_s, action.says)
+        self.frozen = Frozen(self.phase, action.onset_ns, now_ns, per_s, bytes_per_s, action.says)
         for lookout in self._lookouts:
             lookout.quiet(True)
         words = FrozenWords(phase=self.phase, onset_ns=action.onset_ns, answered_per_s=per_s, bytes_per_s=bytes_per_s)
-        self._note(FROZEN, action.says, as_details(words))
+        self.note(FROZEN, action.says, as_details(words))
 
     def fell_silent(self, at_ns: int, in_flight: int, *, in_time: bool) -> None:
         """The engines are done since that moment; told once per freeze."""
-        killed = self.killed
-        if killed is None:
+        frozen = self.frozen
+        if frozen is None:
             return
-        seconds = max(0.0, (at_ns - killed.decided_ns) / 1e9)
+        seconds = max(0.0, (at_ns - frozen.decided_ns) / 1e9)
         words = SilentWords(
-            phase=killed.phase,
-            decided_ns=killed.decided_ns,
+            phase=frozen.phase,
+            decided_ns=frozen.decided_ns,
             seconds=round(seconds, 3),
             in_flight=in_flight,
             in_time=in_time,
         )
         how = "every engine was silent" if in_time else "not every engine said that it was silent"
-        self._note(
+        self.note(
             SILENT, f"{how} {seconds:.2f} s after the decision; {in_flight:,} requests were cut off", as_details(words)
         )
 
@@ -272,7 +271,7 @@ class Vigil:
 
     def thaw(self) -> None:
         """Something is sent again; what is usual is learnt anew."""
-        self.killed = None
+        self.frozen = None
         self._window.clear()
         for lookout in self._lookouts:
             lookout.quiet(False)
@@ -283,10 +282,7 @@ class Vigil:
         self._think.anew()
 
     def note(self, name: str, says: str, details: Mapping[str, object]) -> None:
-        """An event of a hold, told to people too."""
-        self._note(name, says, details)
-
-    def _note(self, name: str, says: str, details: Mapping[str, object]) -> None:
+        """An event for the record, told to people, too."""
         self._stage.note(EventKind.MITIGATION, Edge.INSTANT, name, says, dict(details))
         if name != VANTAGE:
             self._stage.progress.step(f"mitigation, {name}: {says}")

@@ -45,7 +45,7 @@ class BracketSummary(_Part):
     window_s: float
     """The mean is over so many seconds: 1, 5 or 60."""
     survived: float | None
-    killed: float | None
+    dropped_at: float | None
     runs: int = 1
     estimated: bool = False
     """Not counted by anybody, but reckoned from requests and bytes."""

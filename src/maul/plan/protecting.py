@@ -67,9 +67,11 @@ def protection_notes(
 def with_earlier(plan: Plan, earlier: Sequence[BracketSummary], detect_s: float | None = None) -> Plan:
     """The plan, with notes on what earlier runs against the same target learnt: at which load they were dropped."""
     bounds = [
-        _Bound(one.dimension, one.killed, 1.0, f"earlier runs were dropped at {_show(one.dimension, one.killed)}")
+        _Bound(
+            one.dimension, one.dropped_at, 1.0, f"earlier runs were dropped at {_show(one.dimension, one.dropped_at)}"
+        )
         for one in earlier
-        if one.window_s == 5 and one.killed is not None and (one.survived is None or one.survived < one.killed)
+        if one.window_s == 5 and one.dropped_at is not None and (one.survived is None or one.survived < one.dropped_at)
     ]
     endpoints = [(one.name, one.url) for one in plan.endpoints]
     told = [*_above(plan.phases, endpoints, plan.fleet, bounds)]

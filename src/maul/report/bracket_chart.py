@@ -1,4 +1,4 @@
-"""One dimension of what was sent, drawn: survived up to here, killed from there, the threshold between."""
+"""One dimension of what was sent, drawn: survived up to here, dropped from there, the threshold between."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def bracket_chart(name: str, brackets: Sequence[BracketSummary], known: Sequence
     parts += _ticks(axis, HEAD, HEAD + ROW * len(brackets), brackets[0].unit)
     for place, mark in enumerate(near):
         parts += _mark(mark, axis, HEAD + ROW * len(brackets), place)
-    return Markup(page(WIDTH, height, f"{name}: survived and killed", parts))
+    return Markup(page(WIDTH, height, f"{name}: survived, dropped at", parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _Axis:
     @classmethod
     def of(cls, brackets: Sequence[BracketSummary]) -> "_Axis | None":
         """None where nothing can stand on a logarithmic axis."""
-        values = [value for one in brackets for value in (one.survived, one.killed) if value is not None]
+        values = [value for one in brackets for value in (one.survived, one.dropped_at) if value is not None]
         values = [value for value in values if math.isfinite(value) and value > 0]
         return cls(min(values) / BEYOND, max(values) * BEYOND) if values else None
 
@@ -63,16 +63,16 @@ class _Axis:
 
 def _row(one: BracketSummary, axis: _Axis, top: float) -> list[str]:
     parts = [words(Spot(LEFT - 8, top + BAR), f"{one.window_s:g} s", 11.5, colour=colours.MUTED, anchor="end")]
-    survived, killed = one.survived, one.killed
+    survived, dropped_at = one.survived, one.dropped_at
     if survived is not None and survived > 0:
         at = axis.x(survived)
         parts.append(_bar((LEFT, at), top, colours.GOOD, f"survived up to {show_load(survived, one.unit)}"))
-    if killed is not None and killed > 0:
-        at = axis.x(killed)
-        parts.append(_bar((at, WIDTH - RIGHT), top, colours.BAD, f"killed at {show_load(killed, one.unit)}"))
-    if survived is not None and killed is not None and 0 < survived < killed:
-        told = f"the threshold lies between {show_load(survived, one.unit)} and {show_load(killed, one.unit)}"
-        parts.append(_bar((axis.x(survived), axis.x(killed)), top, colours.ORANGE, told, 0.75))
+    if dropped_at is not None and dropped_at > 0:
+        at = axis.x(dropped_at)
+        parts.append(_bar((at, WIDTH - RIGHT), top, colours.BAD, f"dropped at {show_load(dropped_at, one.unit)}"))
+    if survived is not None and dropped_at is not None and 0 < survived < dropped_at:
+        told = f"the threshold lies between {show_load(survived, one.unit)} and {show_load(dropped_at, one.unit)}"
+        parts.append(_bar((axis.x(survived), axis.x(dropped_at)), top, colours.ORANGE, told, 0.75))
     return parts
 
 

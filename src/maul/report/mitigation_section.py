@@ -29,8 +29,8 @@ SIGN_COLUMNS = (Column(""), Column("Sign"))
 BRACKET_COLUMNS = (
     Column("Mean over", True),
     Column("highest survived", True, "", "The most that was answered"),
-    Column("lowest killed", True, "", "The least that was answered by silence"),
-    Column("killed / survived", True, "", "How narrow the bracket is: 1 would be exact"),
+    Column("lowest dropped at", True, "", "The least that was answered by silence"),
+    Column("dropped at / survived", True, "", "How narrow the bracket is: 1 would be exact"),
     Column("runs", True, "", "How many runs narrowed it"),
     Column("How known", False, "", "Counted on the way, or reckoned from requests and bytes"),
     Column("The threshold"),
@@ -224,12 +224,12 @@ def _threshold(found: MitigationSummary) -> Part:
     alone = _bracket_table(_grouped(found.brackets), ", this run alone") if found.narrowed else None
     return Part(
         "Where the threshold lies",
-        lead="Between the most that was survived and the least that was killed, if it is one of that dimension. "
-        "A dimension in which more was survived than killed is not the one.",
+        lead="Between the most that was survived and the least that it was dropped at, if it is one of that dimension. "
+        "A dimension in which more was survived than it was dropped at is not the one.",
         drawings=tuple(bracket_chart(words.dimension_name(name), of, _known(name)) for name, of in grouped),
         tables=tuple(filter(None, (_bracket_table(grouped), alone))),
         points=hints(together),
-        note="Green: survived. Red: killed. Amber: where the threshold may lie. Black lines: what products ship with.",
+        note="Green: survived. Red: dropped at. Amber: where the threshold may lie. Black lines: defaults of products.",
     )
 
 
@@ -256,12 +256,12 @@ def _amount(value: float | None, unit: str) -> str:
 
 def _bracket_row(one: BracketSummary) -> tuple[Cell, ...]:
     ratio = ""
-    if one.killed is not None and one.survived:
-        ratio = numerals.digits(one.killed / one.survived)
+    if one.dropped_at is not None and one.survived:
+        ratio = numerals.digits(one.dropped_at / one.survived)
     return (
         Cell(f"{one.window_s:g} s"),
         Cell(_amount(one.survived, one.unit)),
-        Cell(_amount(one.killed, one.unit)),
+        Cell(_amount(one.dropped_at, one.unit)),
         Cell(ratio or numerals.NOTHING),
         Cell(numerals.count(one.runs)),
         Cell("reckoned" if one.estimated else "counted"),
@@ -270,10 +270,10 @@ def _bracket_row(one: BracketSummary) -> tuple[Cell, ...]:
 
 
 def _where(one: BracketSummary) -> str:
-    if one.killed is None:
+    if one.dropped_at is None:
         return f"above {_amount(one.survived, one.unit)}, if there is one" if one.survived is not None else "not known"
     if one.survived is None:
-        return f"at or below {_amount(one.killed, one.unit)}"
+        return f"at or below {_amount(one.dropped_at, one.unit)}"
     if not may_be_it(one):
         return "not of this dimension: more than that was survived"
     return "lies between them, if it is of this dimension"

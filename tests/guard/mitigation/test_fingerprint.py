@@ -46,8 +46,8 @@ def test_the_threshold_lies_within(values, threshold, delay):
     fives = [one for one in found if one.window_s == 5]
     for one in fives:
         assert one.survived is None or one.survived <= threshold * (1 + 1e-9)
-        assert (one.killed is None) == (onset_ns is None)
-        assert one.killed is None or one.killed > threshold * (1 - 1e-9)
+        assert (one.dropped_at is None) == (onset_ns is None)
+        assert one.dropped_at is None or one.dropped_at > threshold * (1 - 1e-9)
         assert onset_ns is None or may_be_it(one)
 
 
@@ -64,18 +64,18 @@ def test_runs_only_ever_narrow_it(runs, threshold):
             earlier = before.get((one.dimension, one.window_s))
             if one.window_s == 5:
                 assert one.survived is None or one.survived <= threshold * (1 + 1e-9)
-                assert one.killed is None or one.killed > threshold * (1 - 1e-9)
+                assert one.dropped_at is None or one.dropped_at > threshold * (1 - 1e-9)
                 if earlier is not None:
                     assert (one.survived or 0) >= (earlier.survived or 0)
-                    assert (one.killed or 1e9) <= (earlier.killed or 1e9)
+                    assert (one.dropped_at or 1e9) <= (earlier.dropped_at or 1e9)
 
 
 def test_runs_that_contradict_each_other_widen_it_and_that_is_said():
-    first = bracket(survived=18_000, killed=22_000)
-    second = bracket(survived=30_000, killed=35_000)
+    first = bracket(survived=18_000, dropped_at=22_000)
+    second = bracket(survived=30_000, dropped_at=35_000)
     (both,), (note,) = narrow([first], [second])
-    assert (both.survived, both.killed, both.runs) == (18_000, 35_000, 2)
-    assert (note.killed, note.survived) == (22_000, 30_000)
+    assert (both.survived, both.dropped_at, both.runs) == (18_000, 35_000, 2)
+    assert (note.dropped_at, note.survived) == (22_000, 30_000)
     says = doubt([note, replace(note, of=bracket(dimension="flows"))])
     assert says.startswith("It does not go by packets, flows, or it was changed")
     assert "(packets, mean over 5 s: dropped at 22,000 packets/s, bore 30,000 packets/s)" in says
@@ -83,8 +83,8 @@ def test_runs_that_contradict_each_other_widen_it_and_that_is_said():
 
 
 def test_a_run_that_bore_more_without_a_drop_contradicts_too():
-    (both,), notes = narrow([bracket(survived=10.0, killed=20.0)], [bracket(survived=25.0, killed=None)])
-    assert (both.survived, both.killed) == (10.0, 20.0)
+    (both,), notes = narrow([bracket(survived=10.0, dropped_at=20.0)], [bracket(survived=25.0, dropped_at=None)])
+    assert (both.survived, both.dropped_at) == (10.0, 20.0)
     assert len(notes) == 1
 
 
@@ -98,7 +98,7 @@ def test_a_dimension_that_bore_more_before_is_not_it():
     values = [5000.0] * 30 + [1000.0] * 30
     amounts = [Amounts(at(n + 1), {"packets": value}) for n, value in enumerate(values)]
     one = of(brackets(amounts, at(60)))
-    assert (one.survived, one.killed) == (5000.0, 1000.0)
+    assert (one.survived, one.dropped_at) == (5000.0, 1000.0)
     assert not may_be_it(one)
 
 
@@ -150,13 +150,13 @@ def test_how_long_it_took_is_since_the_load_came_near_or_since_a_known_threshold
     values = [1000.0 * (1 + n // 20) for n in range(100)]  # steps of 20 s
     amounts = [Amounts(at(n + 1), {"requests": value, "packets": value}) for n, value in enumerate(values)]
     assert detect_s(amounts, at(88)) == 8.0
-    known = bracket(survived=3900.0, killed=4000.1)
+    known = bracket(survived=3900.0, dropped_at=4000.1)
     assert detect_s(amounts, at(88), known) == 28.0
     assert detect_s([], at(88)) is None
 
 
 @pytest.mark.parametrize(
-    ("dimension", "survived", "killed", "word"),
+    ("dimension", "survived", "dropped_at", "word"),
     [
         ("packets", 18_000.0, 22_000.0, "20,000 packets/s of one address"),
         ("packets of one generator", 18_000.0, 22_000.0, "FastNetMon"),
@@ -168,19 +168,19 @@ def test_how_long_it_took_is_since_the_load_came_near_or_since_a_known_threshold
         ("packets", 20_001.0, 24_000.0, ""),
     ],
 )
-def test_numbers_that_products_ship_with(dimension, survived, killed, word):
+def test_numbers_that_products_ship_with(dimension, survived, dropped_at, word):
     unit = {"bits": "bit/s", "flows": "connections", "requests": "requests/s"}.get(dimension, "packets/s")
-    told = hints([bracket(dimension=dimension, survived=survived, killed=killed, unit=unit)])
+    told = hints([bracket(dimension=dimension, survived=survived, dropped_at=dropped_at, unit=unit)])
     assert bool(told) == bool(word)
     assert not word or word in told[0]
 
 
 def test_in_words():
-    one = bracket(survived=18_000.0, killed=22_000.0, estimated=True)
+    one = bracket(survived=18_000.0, dropped_at=22_000.0, estimated=True)
     words = "packets, mean over 5 s: survived 18,000 packets/s, dropped at 22,000 packets/s (reckoned, not counted)"
     assert said(one) == words
 
 
 def bracket(**changes):
-    base = BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=1.0, killed=2.0)
+    base = BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=1.0, dropped_at=2.0)
     return base.model_copy(update=changes)

@@ -15,7 +15,7 @@ from maul.plan import build
 
 S = 1_000_000_000
 ONSET = 1_700_000_000 * S
-PACKETS = BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=18_000.0, killed=22_000.0)
+PACKETS = BracketSummary(dimension="packets", unit="packets/s", window_s=5, survived=18_000.0, dropped_at=22_000.0)
 FOUND = MitigationSummary(
     cause="vip-black-hole", family="protection", says="everything towards 198.51.100.10 is dropped at the edge",
     suspects=[SuspectSummary(cause="vip-black-hole", score=9.0, evidence=["balancers saw no packet for 12 s"])],
@@ -94,8 +94,8 @@ def test_other_dimensions(changes, words):
 
 
 def test_what_cannot_be_it_is_not_told():
-    assert sentences([PACKETS.model_copy(update={"killed": 10.0})], [SMALL]) == ()
-    assert sentences([PACKETS.model_copy(update={"killed": None})], [SMALL]) == ()
+    assert sentences([PACKETS.model_copy(update={"dropped_at": 10.0})], [SMALL]) == ()
+    assert sentences([PACKETS.model_copy(update={"dropped_at": None})], [SMALL]) == ()
 
 
 def test_what_the_plan_does_is_what_is_spoken_of():

@@ -15,6 +15,7 @@ from maul.guard.mitigation.table import MARGIN_MIN, MARGIN_SURE, SCORE_MIN, TABL
 from maul.guard.mitigation.terms import ClassifyTerms
 
 WINDOW = 180
+"""Seconds that a diagnosis looks at."""
 HEALTHY_S = 3
 
 

@@ -46,19 +46,19 @@ def sentences(found: Sequence[BracketSummary], works: Sequence[Work], *, tls: bo
 
 
 def _told(one: BracketSummary, works: Sequence[Work], tls: bool) -> Iterator[str]:
-    if one.killed is None:
+    if one.dropped_at is None:
         return
     dimension, alone = one.dimension.removesuffix(OF_ONE), one.dimension.endswith(OF_ONE)
     who = "one customer, from one address," if alone else "customers together"
     counted = f"if it counts {dimension.replace('_', ' ')}"
     if dimension in {"requests", "new_connections", "flows"}:
-        yield f"{counted}: {who} {_see(alone)} this {_between(one.survived, one.killed, one.unit)}"
+        yield f"{counted}: {who} {_see(alone)} this {_between(one.survived, one.dropped_at, one.unit)}"
         return
     costs = [(work, _cost(dimension, work, tls)) for work in works]
     for work, cost in sorted(costs, key=lambda item: -item[1])[:2]:
         if cost > 0:
             survived = one.survived / cost if one.survived is not None else None
-            between = _between(survived, one.killed / cost, "requests/s")
+            between = _between(survived, one.dropped_at / cost, "requests/s")
             yield f"{counted}: {who} {_see(alone)} this {between} of {work.says}"
 
 
@@ -66,10 +66,10 @@ def _see(alone: bool) -> str:
     return "sees" if alone else "see"
 
 
-def _between(survived: float | None, killed: float, unit: str) -> str:
+def _between(survived: float | None, dropped_at: float, unit: str) -> str:
     if survived is None:
-        return f"at {show_load(killed, unit)} at the latest"
-    return f"somewhere between {show_load(survived, unit)} and {show_load(killed, unit)}"
+        return f"at {show_load(dropped_at, unit)} at the latest"
+    return f"somewhere between {show_load(survived, unit)} and {show_load(dropped_at, unit)}"
 
 
 def _cost(dimension: str, work: Work, tls: bool) -> float:

@@ -41,7 +41,7 @@ DEFAULTS = (
 def brackets(
     amounts: Sequence[Amounts], onset_ns: int | None, reaction_s: float = REACTION_S
 ) -> tuple[BracketSummary, ...]:
-    """Of every dimension and window: the highest survived, and, where it was stopped at `onset_ns`, the lowest killed.
+    """Of every dimension and window: the highest survived, and, where it was dropped at `onset_ns`, the lowest of that.
 
     `amounts`: of one stretch of load, from `loads.amounts_of`; it ends with the silence, or was never stopped.
     """
@@ -53,8 +53,8 @@ def brackets(
     for dimension, estimated in dimensions(amounts).items():
         for window_s in WINDOWS_S:
             survived = peaks(amounts, dimension, window_s, 0, safe_ns)
-            killed = peaks(amounts, dimension, window_s, safe_ns, end_ns) if onset_ns is not None else None
-            if survived is None and killed is None:
+            dropped_at = peaks(amounts, dimension, window_s, safe_ns, end_ns) if onset_ns is not None else None
+            if survived is None and dropped_at is None:
                 continue
             found.append(
                 BracketSummary(
@@ -62,7 +62,7 @@ def brackets(
                     unit=unit_of(dimension),
                     window_s=window_s,
                     survived=survived.value if survived is not None else None,
-                    killed=killed.value if killed is not None else None,
+                    dropped_at=dropped_at.value if dropped_at is not None else None,
                     estimated=estimated,
                 )
             )
@@ -71,7 +71,7 @@ def brackets(
 
 def may_be_it(bracket: BracketSummary) -> bool:
     """Whether a threshold of this dimension could explain it: what was dropped is more than what was borne."""
-    return bracket.killed is not None and (bracket.survived is None or bracket.killed > bracket.survived)
+    return bracket.dropped_at is not None and (bracket.survived is None or bracket.dropped_at > bracket.survived)
 
 
 def detect_s(amounts: Sequence[Amounts], onset_ns: int, threshold: BracketSummary | None = None) -> float | None:
@@ -82,12 +82,12 @@ def detect_s(amounts: Sequence[Amounts], onset_ns: int, threshold: BracketSummar
     """
     dimension, window_s = (threshold.dimension, int(threshold.window_s)) if threshold is not None else ("requests", 1)
     before = [one for one in amounts if one.at_ns <= onset_ns]
-    killed = peaks(before, dimension, window_s, onset_ns - round(REACTION_S * 1e9), onset_ns)
-    if killed is None:
+    dropped_at = peaks(before, dimension, window_s, onset_ns - round(REACTION_S * 1e9), onset_ns)
+    if dropped_at is None:
         return None
-    level = HELD_PART * killed.value
-    if threshold is not None and threshold.killed is not None:
-        level = (threshold.killed + (threshold.survived or threshold.killed)) / 2
+    level = HELD_PART * dropped_at.value
+    if threshold is not None and threshold.dropped_at is not None:
+        level = (threshold.dropped_at + (threshold.survived or threshold.dropped_at)) / 2
     since_ns: int | None = None
     for one in reversed(before):
         value = one.values.get(dimension)
@@ -99,9 +99,9 @@ def detect_s(amounts: Sequence[Amounts], onset_ns: int, threshold: BracketSummar
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """One run was dropped at `killed`, another bore `survived`, which is as much or more."""
+    """One run was dropped at `dropped_at`, another bore `survived`, which is as much or more."""
 
-    killed: float
+    dropped_at: float
     survived: float
     of: BracketSummary
 
@@ -109,7 +109,7 @@ class Contradiction:
 def narrow(
     earlier: Sequence[BracketSummary], now: Sequence[BracketSummary]
 ) -> tuple[tuple[BracketSummary, ...], tuple[Contradiction, ...]]:
-    """What all runs together say: the highest survived, the lowest killed; and what does not fit together.
+    """What all runs together say: the highest survived, the lowest dropped at; and what does not fit together.
 
     Where one run bore more than another was dropped for, the bracket is made as wide as both: the threshold is of
     another dimension, or it was changed.
@@ -137,7 +137,7 @@ def doubt(found: Sequence[Contradiction]) -> str:
     return (
         f"It does not go by {', '.join(names)}, or it was changed: one run was dropped at what another bore "
         f"({first.of.dimension.replace('_', ' ')}, mean over {first.of.window_s:g} s: dropped at "
-        f"{show_load(first.killed, first.of.unit)}, bore {show_load(first.survived, first.of.unit)})."
+        f"{show_load(first.dropped_at, first.of.unit)}, bore {show_load(first.survived, first.of.unit)})."
     )
 
 
@@ -145,16 +145,16 @@ def hints(found: Sequence[BracketSummary]) -> tuple[str, ...]:
     """Numbers that products ship with, or that people like, within a bracket that is narrow enough to tell."""
     told: dict[str, None] = {}
     for one in found:
-        if not may_be_it(one) or one.killed is None or not one.survived or one.killed > CLOSE * one.survived:
+        if not may_be_it(one) or one.dropped_at is None or not one.survived or one.dropped_at > CLOSE * one.survived:
             continue
         dimension = one.dimension.removesuffix(OF_ONE)
         within = [
-            known for known in DEFAULTS if known.dimension == dimension and one.survived < known.value <= one.killed
+            known for known in DEFAULTS if known.dimension == dimension and one.survived < known.value <= one.dropped_at
         ]
         if one.window_s == 5:
             told.update({f"{said(one)}: {known.says}": None for known in within})
-        rounds = [value for value in _round_numbers(one.killed) if one.survived < value <= one.killed]
-        if one.window_s == 5 and not within and rounds and one.killed <= ROUND_WITHIN * one.survived:
+        rounds = [value for value in _round_numbers(one.dropped_at) if one.survived < value <= one.dropped_at]
+        if one.window_s == 5 and not within and rounds and one.dropped_at <= ROUND_WITHIN * one.survived:
             told[f"{said(one)}: a round number lies within, {show_load(rounds[-1], one.unit)}"] = None
     return tuple(told)
 
@@ -163,7 +163,7 @@ def said(bracket: BracketSummary) -> str:
     """In words: `packets, mean over 5 s: survived 18,000 packets/s, dropped at 22,000 packets/s`."""
     window = f"{bracket.dimension.replace('_', ' ')}, mean over {bracket.window_s:g} s"
     parts = [f"survived {show_load(bracket.survived, bracket.unit)}"] if bracket.survived is not None else []
-    parts += [f"dropped at {show_load(bracket.killed, bracket.unit)}"] if bracket.killed is not None else []
+    parts += [f"dropped at {show_load(bracket.dropped_at, bracket.unit)}"] if bracket.dropped_at is not None else []
     guess = " (reckoned, not counted)" if bracket.estimated else ""
     return f"{window}: {', '.join(parts)}{guess}"
 
@@ -174,13 +174,13 @@ def _key(one: BracketSummary) -> tuple[str, float, bool]:
 
 def _joined(before: BracketSummary, now: BracketSummary) -> tuple[BracketSummary, Contradiction | None]:
     survived = [one.survived for one in (before, now) if one.survived is not None]
-    killed = [one.killed for one in (before, now) if one.killed is not None]
-    most, least = max(survived, default=None), min(killed, default=None)
+    dropped_at = [one.dropped_at for one in (before, now) if one.dropped_at is not None]
+    most, least = max(survived, default=None), min(dropped_at, default=None)
     contradiction = None
     if most is not None and least is not None and least <= most:
         contradiction = Contradiction(least, most, now)
-        most, least = min(survived), max(killed)
-    both = now.model_copy(update={"survived": most, "killed": least, "runs": before.runs + now.runs})
+        most, least = min(survived), max(dropped_at)
+    both = now.model_copy(update={"survived": most, "dropped_at": least, "runs": before.runs + now.runs})
     return both, contradiction
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from maul.core.vantage import Question, Vantage
 
 PART_MAX = 0.5
-"""Load after a mitigation: at most this part of what was killed."""
+"""Load after a mitigation: at most this part of what was stopped."""
 
 
 @dataclass(frozen=True, slots=True)

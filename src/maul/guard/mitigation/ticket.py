@@ -90,7 +90,7 @@ def _where(facts: TicketFacts) -> Iterator[str]:
 def _loads(brackets: Sequence[BracketSummary]) -> Iterator[str]:
     five = [one for one in brackets if one.window_s == 5 and not one.dimension.endswith(OF_ONE)]
     order = list(UNITS)
-    shown = sorted((one for one in five if one.killed is not None), key=lambda one: order.index(one.dimension))
+    shown = sorted((one for one in five if one.dropped_at is not None), key=lambda one: order.index(one.dimension))
     if shown:
         yield ""
         yield "At this load"
@@ -127,9 +127,9 @@ def _wanted(brackets: Sequence[BracketSummary], facts: TicketFacts) -> str:
     wanted = {name: value * HEADROOM for name, value in facts.planned.items() if name in UNITS and value > 0}
     if not wanted:
         wanted = {
-            one.dimension: 2 * one.killed
+            one.dimension: 2 * one.dropped_at
             for one in brackets
-            if one.window_s == 5 and one.killed is not None and may_be_it(one) and one.dimension in UNITS
+            if one.window_s == 5 and one.dropped_at is not None and may_be_it(one) and one.dimension in UNITS
         }
     return (
         ", ".join(f"{name.replace('_', ' ')} {show_load(value, UNITS[name])}" for name, value in wanted.items())
