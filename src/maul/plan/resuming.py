@@ -9,7 +9,7 @@ from maul.plan.engine_plan import ClosedArrivals
 from maul.plan.model import Amount, MitigationPlan, PassPlan, PhasePlan, Plan
 from maul.plan.steady import steady_pass
 
-RATE_PART = 0.95
+RATE_PART = 0.9
 """Of its ceiling, that a steady piece sends: at its ceiling, what a pause once left waiting would wait for ever."""
 RESUMED = "-resumed"
 """What the name of a steady piece ends with."""
