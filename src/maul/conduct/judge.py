@@ -4,7 +4,7 @@ The same record judged twice gives the same summary; a newer maul may judge an o
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from maul import __version__
 from maul.conduct.checks import Facts, run_checks
-from maul.conduct.fleet_story import Story, fleet_summary, story_of
+from maul.conduct.fleet_story import fleet_summary, story_of
 from maul.conduct.generator_limits import generator_limits
 from maul.conduct.listings import parse_listings
 from maul.conduct.mitigation_story import borne, carried_out, mitigations, signals_of, vantages_of
 from maul.conduct.network_story import network_summary
 from maul.conduct.operations import WRITING_KINDS, one_per_request, operations_of_kinds
+from maul.conduct.record_tables import Tables
 from maul.conduct.recorded import LastWords, Text, last_words_of, plan_of
 from maul.core.errors import CampaignError, ExitCode
 from maul.core.event import Edge, EventKind
@@ -54,41 +55,8 @@ from maul.insight.phases import final_statuses, last_known_ns
 from maul.plan import Plan
 from maul.record import RunReader
 from maul.verify import audit, reads
-from maul.verify.clocks import widened
 from maul.verify.conditions import conditions
-from maul.verify.ledger import Ledger, Operations
-from maul.verify.unheard import HEARD, Unheard
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The record in memory, and the plan that it followed."""
-
-    plan: Plan
-    events: pa.Table
-    samples: pa.Table
-    book: LatencyBook
-    operations: pa.Table
-    """One row for each request."""
-    changes: pa.Table
-    """One row for each key of each request."""
-    story: Story | None = None
-    """Of a fleet."""
-
-    @property
-    def shards(self) -> int:
-        """Of all that made load."""
-        return (self.story.shards if self.story is not None else 0) or self.plan.shards
-
-    def operations_of(self, kinds: Collection[str], tenant: int, *, whole: bool = False) -> Operations:
-        """Of a tenant, timed as surely as the clocks of all agents allow; `whole`: a row for each key."""
-        table = self.changes if whole else self.operations
-        found = operations_of_kinds(self.plan, table, kinds, tenant)
-        return widened(found, self.story.clock_error_ns if self.story is not None else 0)
-
-    def unheard(self, tenant: int) -> Unheard:
-        """Engines of a tenant whose last words are missing."""
-        return self.story.unheard(tenant) if self.story is not None else HEARD
+from maul.verify.ledger import Ledger
 
 
 def judge(run: RunReader) -> Summary:

@@ -31,8 +31,7 @@ class Wake:
 
 
 class OwnThread(ABC):
-    """The part of a `Lookout` that waits: `_go` runs on `_thread`, which whoever inherits starts when
-    it is ready, until `_over`.
+    """The part of a `Lookout` that waits: `_go` runs on `_thread`, until `_over`. Whoever inherits starts it last.
 
     `_quiet` and `_over` change under `_changed`, which is notified then; `_wake` ends what waits for a socket. `_came`
     is filled by the thread.
