@@ -130,7 +130,7 @@ class Scene:
 
     def ramp(self, name: str, load: Load, to: int, seconds: int) -> Performance:
         """A clean ramp, up to where the target gives way by itself; nothing is played."""
-        profile = f"{{name: {PHASE}, kind: load, ramp: {{from: {load.rate}/s, to: {to}/s, for: {seconds}s}}}}"
+        profile = f"{{name: {PHASE}, kind: load, ramp: {{from: {load.rate}/s, to: {to}/s, over: {seconds}s}}}}"
         with self._beating(name, load, profile) as (conductor, run):
             since_ns = _when_steady(run, conductor)
             conductor.wait(seconds + END_S)

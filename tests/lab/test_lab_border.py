@@ -86,6 +86,7 @@ def test_the_site_tells_vantage_points_and_doors():
     assert asked == {
         "ext": ("external", "vip", "ext"),
         "control": ("control", "control", None),
+        "neighbour": ("control", "neighbour", None),
         "inside": ("inside", "private", "s11"),
     }
     assert {(one.service, one.host, one.table) for one in place.vantage.balancers} == {

@@ -45,6 +45,7 @@ def vantage_lines(layout: LabLayout) -> list[str]:
         "lookouts": [
             {"name": "ext", "role": "external", "endpoint": "vip", "from": border.OUTSIDE},
             {"name": "control", "role": "control", "endpoint": "control"},
+            {"name": "neighbour", "role": "control", "endpoint": "neighbour"},
             {"name": "inside", "role": "inside", "endpoint": "private", "from": inside},
         ],
         "balancers": [

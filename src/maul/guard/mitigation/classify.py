@@ -104,7 +104,7 @@ def _nothing(digests: Sequence[Digest], now_ns: int) -> Diagnosis:
 
 def _told(cause: Cause, suspect: Suspect, seen: Features) -> str:
     words = WORDS[cause]
-    if cause is Cause.VIP_BLACK_HOLE and "neighbour" not in seen and "notice" not in seen:
+    if cause is Cause.VIP_BLACK_HOLE and "neighbour" not in seen and not _is(seen, "notice", "vip"):
         words += " (or its whole prefix: nothing else in it was asked)"
     return f"{words}: {suspect.evidence[0]}" if suspect.evidence else words
 
@@ -189,7 +189,7 @@ WORDS: dict[Cause, str] = {
     Cause.BALANCER_DOWN: "nothing listens on the balancer any more",
     Cause.BALANCER_HUNG: "the balancer, or its machine, does not move",
     Cause.BALANCER_SATURATED: "the balancer is saturated",
-    Cause.CONNTRACK_FULL: "connection tracking on the balancer is full: new connections are dropped",
+    Cause.CONNTRACK_FULL: "the balancer's machine drops new connections: its connection tracking is full, or limited",
     Cause.NAT_FULL: "something on our way that tracks connections is full: new ones are dropped",
     Cause.LINK_DOWN: "a link is down",
     Cause.LINK_CONGESTED: "a link is full and drops packets",

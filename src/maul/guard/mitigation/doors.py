@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ LATE_MS = 900.0  # the first SYN is repeated after one second (RFC 6298)
 REVIVED_MIN = 3  # answers in a row
 BEFORE_NS = 30 * NS  # what was usual
 SENTINELS_NS = 30 * NS  # the fate of what stood is known by then
+SLOW_MIN, SLOWER_MS = 3, 200.0  # the asker's own machine may be late for a moment
 LOADED_MIN = 4  # attempts under load that are enough to tell
 
 
@@ -85,7 +86,8 @@ def asked(digest: Digest, terms: ClassifyTerms) -> dict[str, list[tuple[int, Att
     sorted_: dict[str, list[tuple[int, Attempt]]] = {}
     for began_ns, attempt in digest.attempts:
         if attempt.reach is not Reach.LOCAL and (kind := kind_of(attempt, terms)) is not None:
-            sorted_.setdefault(kind, []).append((began_ns, attempt))
+            known = attempt if attempt.at_ns == began_ns else replace(attempt, at_ns=began_ns)
+            sorted_.setdefault(kind, []).append((began_ns, known))
     digest.kinds_asked = (terms, sorted_)
     return sorted_
 
@@ -117,14 +119,17 @@ def felt(episode: Episode, terms: ClassifyTerms) -> dict[str, Felt]:
     }
     over_ns = over(episode, split)
     cut_off = _cut_off(split)
-    known_bad_ns = _known_bad(episode, split)
+    known_bad_ns = _known_bad(episode, split, ("fresh", "external", "sentinel"))
+    anew_bad_ns = _known_bad(episode, split, ("fresh", "external"))
     for kind in split.keys() - {"fresh", "external", "sentinel"}:
         one = split[kind]
-        kept = [each for each in one.bad if each.at_ns <= known_bad_ns or not _replied(each)]
+        until_ns = anew_bad_ns if kind == "port" else known_bad_ns  # a port is a new connection, and told by such
+        kept = [each for each in one.bad if each.at_ns <= until_ns or not _replied(each)]
+        later = [each for each in one.bad if each.at_ns > known_bad_ns and is_answer(each)] if kind == "large" else []
         if kind in {"neighbour", "port"}:
             kept = [each for each in kept if each.question.who not in cut_off]
-        split[kind] = Felt(one.before, kept, one.since)
-    return {kind: _while_it_lasted(one, over_ns, episode) for kind, one in split.items()}
+        split[kind] = Felt(one.before, kept, (*later, *one.since))
+    return {kind: _while_it_lasted(one, over_ns, episode, kind) for kind, one in split.items()}
 
 
 def _replied(attempt: Attempt) -> bool:
@@ -137,9 +142,8 @@ def _cut_off(felt: Mapping[str, Felt]) -> set[str]:
     return {each.question.who for each in asked} - {each.question.who for each in asked if is_answer(each)}
 
 
-def _known_bad(episode: Episode, felt: Mapping[str, Felt]) -> int:
+def _known_bad(episode: Episode, felt: Mapping[str, Felt], kinds: Sequence[str]) -> int:
     """Until when the target is known to have been bad: what answered later may have done so because it was over."""
-    kinds = ("fresh", "external", "sentinel")
     failed = [each.at_ns for kind in kinds if kind in felt for each in felt[kind].bad if not is_answer(each)]
     lasted = [each.at_ns + NS for each in episode.during[-1:]]
     return max([*failed, *lasted], default=episode.began_ns)
@@ -153,13 +157,16 @@ def over(episode: Episode, felt: Mapping[str, Felt]) -> int | None:
     return min(again, default=None)
 
 
-def _while_it_lasted(one: Felt, over_ns: int | None, episode: Episode) -> Felt:
-    """Without what was felt when it was over; and under load alone, where enough was: overload ends with the load."""
+def _while_it_lasted(one: Felt, over_ns: int | None, episode: Episode, kind: str) -> Felt:
+    """Without what was felt when it was over; and under load alone, where enough was: overload ends with the load.
+
+    A connection that stood is told by its whole life.
+    """
     bad, since = list(one.bad), list(one.since)
     if over_ns is not None:
         bad, since = [each for each in bad if each.at_ns < over_ns], [each for each in bad if each.at_ns >= over_ns]
         since += one.since
-    if episode.during:
+    if episode.during and kind != "sentinel":
         last_ns = episode.during[-1].at_ns
         loaded = [each for each in bad if each.at_ns < last_ns]
         if len(loaded) >= LOADED_MIN:
@@ -246,10 +253,10 @@ _WORDS = {
 def _slow(attempts: Felt) -> tuple[float, float] | None:
     """The median time before and after, where the latter is far higher."""
     usual, now = times_ms(attempts.before), times_ms(attempts.bad)
-    if not now:
+    if len(now) < SLOW_MIN:
         return None
     was, is_ = (median(usual) if len(usual) >= 3 else 50.0), median(now)
-    return (was, is_) if is_ > 3 * was and is_ > was + 100 else None
+    return (was, is_) if is_ > 3 * was and is_ > was + SLOWER_MS else None
 
 
 def times_ms(attempts: Iterable[Attempt]) -> list[float]:
@@ -274,8 +281,15 @@ def port(attempts: Felt | None) -> Reading | None:
 
 def large(attempts: Felt | None, small: Reading | None) -> Reading | None:
     """Whether what fills whole frames passes, where small things do."""
-    if attempts is None or not attempts.bad or small is None or small.level not in {"ok", "slow"}:
+    if attempts is None or small is None or small.level not in {"ok", "slow"}:
         return None
+    if not attempts.bad:
+        passed = sum(map(is_answer, attempts.since))
+        return (
+            Reading("later", f"what fills whole frames passes once the load is silent: {passed} times")
+            if passed
+            else None
+        )
     stalled = sum(each.reach in {Reach.STALLED, Reach.TLS, Reach.RESET} for each in attempts.bad)
     if stalled > 0.5 * len(attempts.bad):
         return Reading("stalls", f"what fills whole frames stalled {stalled} times of {len(attempts.bad)}")
@@ -333,6 +347,19 @@ _STOOD = {
 }
 
 
+def parted(felt: Mapping[str, Felt]) -> str | None:
+    """Where new connections are answered and those that stood are not, at the same time: says so."""
+    ok = [each for kind in ("fresh", "external") if kind in felt for each in (*felt[kind].bad, *felt[kind].since)]
+    well = sorted(each.at_ns for each in ok if is_answer(each))
+    if len(well) < 2 or "sentinel" not in felt:
+        return None
+    old = [each for each in (*felt["sentinel"].bad, *felt["sentinel"].since) if each.at_ns > well[0] and is_old(each)]
+    silent = sum(each.reach in {Reach.STALLED, Reach.RESET} for each in old)
+    if silent < 2 or silent < len(old):
+        return None
+    return f"{len(well)} new connections were answered, while what stood was not: {silent} times"
+
+
 def handshake(attempts: Sequence[Felt], stood: Felt | None) -> Reading | None:
     """Whether somebody else now speaks in the SYN-ACK: a zero window, other options, a first SYN that is wasted."""
     now = [each for one in attempts for each in (*one.bad, *one.since) if each.connect_ms is not None]
@@ -377,10 +404,10 @@ def _difference(was: tuple[int | bool | None, ...], now: tuple[int | bool | None
 def way(attempts: Sequence[Felt]) -> Reading | None:
     """Whether the round trip changed: the way is another one."""
     before = [each.tcp.rtt_ms for one in attempts for each in one.before if each.tcp.rtt_ms is not None]
-    after = [each.tcp.rtt_ms for one in attempts for each in one.since if each.tcp.rtt_ms is not None]
+    after = [each.tcp.rtt_ms for one in attempts for each in (*one.bad, *one.since) if each.tcp.rtt_ms is not None]
     if len(before) < 3 or len(after) < REVIVED_MIN:
         return None
-    was, now = median(before), median(after)
+    was, now = median(before), min(after)  # a queue is empty for a moment, a longer way never is
     if now > 2 * was + 1.0:
-        return Reading("changed", f"the round trip went from {was:.1f} ms to {now:.1f} ms")
+        return Reading("changed", f"the round trip went from {was:.1f} ms to {now:.1f} ms and more")
     return Reading("same", f"the round trip is still {now:.1f} ms")

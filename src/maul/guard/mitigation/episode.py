@@ -60,7 +60,7 @@ def find(digests: Sequence[Digest], terms: ClassifyTerms) -> Episode | None:
         alarm = None
     dead, alive, paused, died = _fates(loaded, alarm)
     if alarm is None and not dead:
-        return _by_attempts(digests, loaded, terms)
+        return _by_links(digests, loaded, terms) or _by_attempts(digests, loaded, terms)
     first = len(loaded) if alarm is None else alarm.first
     if dead and (alarm is None or alarm.last is None):
         first = min(first, *(index for index in died.values()))
@@ -100,6 +100,8 @@ def _collapse(loaded: Sequence[Digest], baseline_s: int) -> _Alarm | None:
         weight = (1 - keep ** max(index, 1)) / (1 - keep)
         if now.due < 0.5 * due / weight and now.in_flight > 0 and now.in_flight >= 0.5 * flying / weight:
             due_here = max(due_here, ok / weight)  # a closed loop waits: nothing is due, nothing comes
+        if len(now.generators) < max((len(each.generators) for each in loaded[max(0, index - 3) : index]), default=0):
+            continue  # who is late with his counts tells nothing, good or bad
         missing = due_here - now.ok
         if found is not None and found.last is None:
             good = good + 1 if missing <= 0.1 * due_here + 1 and now.ok > 0 else 0
@@ -141,6 +143,9 @@ def _fates(
         usual = loaded[index].generators.get(name) if index >= 0 else None
         if usual is None or usual.ok == 0 or due < min(DEAD_EXPECTED_MIN, 2 * usual.ok):
             continue  # it never worked within the window, or too little was due to tell
+        # The second in which it fell silent holds what hung already: what is usual lies before it.
+        before = [was for each in loaded[max(0, index - 5) : index] if (was := each.generators.get(name)) is not None]
+        usual = min(before, key=lambda one: one.in_flight, default=usual)
         if _sends_nothing([each.generators[name] for each in loaded[index + 1 : end + 1]], usual):
             paused.add(name)
         else:
@@ -157,6 +162,33 @@ def _sends_nothing(run: Sequence[Count], usual: Count) -> bool:
         and run[-1].in_flight <= 1.5 * usual.in_flight + 2
         and usual.in_flight < 0.5 * due
         and run[-1].waiting > usual.waiting
+    )
+
+
+def _by_links(digests: Sequence[Digest], loaded: Sequence[Digest], terms: ClassifyTerms) -> Episode | None:
+    """A link went down, and who is behind it is not heard of any more: nobody can tell what he felt."""
+    cut: set[str] = set()
+    began = 0
+    for each in digests[-ASKED_S:]:
+        if each.second.links:
+            racks = {rack for link in each.second.links.values() if link.up is False for rack in link.racks}
+            down = {name for name, rack in terms.generators.items() if rack and rack in racks}
+            began = 0 if not down else began or each.at_ns - NS
+            cut = down
+    last = {name for each in loaded[-3:] for name in each.generators}
+    lost = {name for name in cut if any(name in each.generators for each in loaded)} - last
+    if not lost or len(digests) < 2 or began <= digests[max(0, len(digests) - ASKED_S)].at_ns:
+        return None
+    return Episode(
+        began,
+        None,
+        [each for each in loaded if each.at_ns <= began][-terms.baseline_s :],
+        [each for each in loaded if each.at_ns > began],
+        [each for each in digests if each.at_ns > began and not each.loaded],
+        digests,
+        dead=frozenset(lost),
+        alive=frozenset(last),
+        died_ns=dict.fromkeys(lost, began + NS),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from statistics import fmean, median, stdev
 
+from maul.core.operation import ErrorClass
 from maul.guard.mitigation import doors, machines
 from maul.guard.mitigation.digest import NS, Digest
 from maul.guard.mitigation.doors import Reading
@@ -13,6 +14,9 @@ from maul.guard.mitigation.terms import ClassifyTerms
 TOGETHER_NS = 3 * NS
 DIP_NS = 9 * NS  # a connection that hears nothing for longer dies by itself
 ALL, PART, FEW = 0.9, 0.15, 0.03  # shares of what was due that got no answer at all
+SICK, WELL = 0.6, 0.9  # parts of what is due
+RESENT_MIN, RESENT_TIMES = 5.0, 4.0  # segments per second
+OPENED_MIN = 8  # new connections of the load that tell as much as one that is tried
 
 Features = Mapping[str, Reading]
 """By name; what is not in it could not be seen. The names and levels are those of `table`."""
@@ -22,7 +26,7 @@ def features(episode: Episode, terms: ClassifyTerms) -> Features:
     """Everything that can be told."""
     felt = doors.felt(episode, terms)
     sick = episode.dead if episode.alive else frozenset[str]()
-    fresh = doors.door("a new connection from a generator's host", felt.get("fresh")) or _fresh_of_load(episode)
+    fresh = _fresh(episode, felt)
     external = doors.door("the target, asked from outside,", felt.get("external"))
     sentinel = doors.sentinels(felt.get("sentinel"), sick)
     near = [felt[kind] for kind in ("fresh", "external") if kind in felt]
@@ -50,6 +54,7 @@ def features(episode: Episode, terms: ClassifyTerms) -> Features:
         "sizes": _sizes(episode),
         "established": _established(episode),
         "goodput": _goodput(episode),
+        "resent": _resent(episode),
         **machines.balancers(episode, felt),
     }
     return {name: reading for name, reading in found.items() if reading is not None}
@@ -135,11 +140,12 @@ def _who(episode: Episode, terms: ClassifyTerms) -> Reading | None:
     """Which generators got nothing: all within moments, those of whole racks, several, one; or none entirely."""
     dead, alive = episode.dead, episode.alive
     total = len(dead) + len(alive)
-    if total == 0:
-        return None
-    if total == 1:
+    if total <= 1:
         return Reading("alone", "there is one generator only") if dead else None
     if not dead:
+        sick = _sick(episode)
+        if sick:
+            return Reading("uneven", f"{_some(sick)}, of {total} generators, get fewer answers than the others")
         return Reading("even", f"each of {total} generators still gets answers")
     first = min(episode.died_ns.values())
     together = sum(at - first <= TOGETHER_NS for at in episode.died_ns.values())
@@ -169,18 +175,59 @@ def _late_connects(episode: Episode) -> Reading | None:
     return None
 
 
+def _sick(episode: Episode) -> frozenset[str]:
+    """Generators that get far fewer answers than is due, while others get all."""
+    if episode.dead:
+        return episode.dead if episode.alive else frozenset()
+    due: dict[str, float] = {}
+    ok: dict[str, float] = {}
+    for each in episode.settled[-5:]:
+        for name, count in each.generators.items():
+            due[name] = due.get(name, 0.0) + count.due
+            ok[name] = ok.get(name, 0.0) + count.ok
+    parts = {name: ok[name] / due[name] for name in due if due[name] >= 10}
+    sick = frozenset(name for name, part in parts.items() if part < SICK)
+    return sick if any(part > WELL for part in parts.values()) else frozenset()
+
+
+def _fresh(episode: Episode, felt: Mapping[str, doors.Felt]) -> Reading | None:
+    """New connections from a generator's host. That one is answered once the load is silent says nothing of before."""
+    asked, loaded = doors.door("a new connection from a generator's host", felt.get("fresh")), _fresh_of_load(episode)
+    if loaded is not None and loaded.level == "dead" and episode.dead:
+        loaded = None  # that nothing at all gets through is told by the load itself already
+    if loaded is None or asked is None:
+        return loaded or asked
+    return loaded if loaded.level == "half" and asked.level in {"ok", "slow"} else asked
+
+
 def _fresh_of_load(episode: Episode) -> Reading | None:
-    """How the load's own new connections do, while nobody else tries one."""
-    seconds = episode.during[-10:]
-    if episode.dead or episode.ended_ns is not None:
+    """How the load's own new connections do; of the generators that suffer, where some do."""
+    if episode.ended_ns is not None:
         return None
-    stood = sum(each.opened for each in seconds)
-    failed = sum(each.kinds.get("unconnected", 0.0) for each in seconds)
+    sick, seconds = _sick(episode), episode.settled
+    of = [one for each in seconds for name, one in each.second.generators.items() if not sick or name in sick]
+    stood = sum(one.opened for one in of)
+    failed = sum(one.failed.get(ErrorClass.CONNECT_TIMEOUT, 0.0) for one in of)
+    if failed < 1 and stood >= OPENED_MIN and len(seconds) >= 4:
+        return Reading("ok", f"{stood:.0f} new connections of the load stood, and none timed out")
     if failed < 3:
         return None
     says = f"{failed:.0f} new connections of the load timed out, {stood:.0f} stood"
     share = stood / (stood + failed)
     return Reading("dead" if share <= doors.HALF[0] else "half" if share < doors.HALF[1] else "ok", says)
+
+
+def _resent(episode: Episode) -> Reading | None:
+    """Whether segments are lost on the way, so that they are sent again: a target that hangs still acknowledges."""
+    was = [each.retransmits for each in episode.before if each.retransmits is not None]
+    now = [each.retransmits for each in episode.settled if each.retransmits is not None]
+    if len(was) < 3 or not now:
+        return None
+    usual, rate = fmean(was), fmean(now)
+    says = f"the generators send {rate:.0f} segments per second again, {usual:.0f} before"
+    if rate >= RESENT_MIN and rate >= RESENT_TIMES * usual:
+        return Reading("many", says)
+    return Reading("few", says) if rate < RESENT_MIN / 2 or rate < 2 * usual else None
 
 
 def _relief(episode: Episode, felt: Mapping[str, doors.Felt]) -> Reading | None:
@@ -210,6 +257,9 @@ def _revival(episode: Episode, felt: Mapping[str, doors.Felt], sentinel: Reading
     """Whether it came back by itself while asked, and whether what stood before survived."""
     by_load = episode.ended_ns is not None
     by_knock = any(kind in felt and felt[kind].revived for kind in ("fresh", "external"))
+    split = doors.parted(felt)
+    if split is not None:
+        return Reading("new-only", split)
     if not by_load and not by_knock:
         return None
     over_ns = doors.over(episode, felt)
@@ -264,16 +314,18 @@ def _bytes_each(seconds: Sequence[Digest]) -> float | None:
 def _goodput(episode: Episode) -> Reading | None:
     """Pinned: what gets through is flat while what is offered is more, or far less than got through before."""
     seconds = episode.settled
-    if len(seconds) < 4 or episode.dead:
-        return None
     flow = [each.moved or each.ok for each in seconds]
-    middle = fmean(flow)
-    if middle <= 0:
+    middle = fmean(flow) if flow else 0.0
+    if len(seconds) < 4 or episode.dead or middle <= 0 or not any(each.due for each in seconds):
         return None
     spread = stdev(flow) / middle
     chance = 1.5 / sqrt(fmean(each.ok for each in seconds) + 1)  # what answers vary by anyhow
     was = fmean(each.moved or each.ok for each in episode.before) if episode.before else 0.0
     offered = [each.due for each in seconds]
+    if min(each.ok / each.due for each in seconds if each.due) < 0.05 and any(
+        each.ok > WELL * each.due for each in seconds
+    ):
+        return Reading("gap", "nothing got through for a while, and then everything")
     if spread > 0.1 + chance:
         return Reading("varies", f"what gets through varies by {100 * spread:.0f} %")
     if was and middle < 0.8 * was:

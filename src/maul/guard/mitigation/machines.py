@@ -6,11 +6,12 @@ from ipaddress import ip_address, ip_network
 from maul.guard.mitigation.digest import NS, Digest
 from maul.guard.mitigation.doors import Felt, Reading, is_answer
 from maul.guard.mitigation.episode import Episode
-from maul.guard.mitigation.signals import BalancerSecond, Second
+from maul.guard.mitigation.signals import BalancerSecond
 from maul.guard.mitigation.terms import ClassifyTerms
 
 GONE, SAME = 0.05, 0.7  # of the packets before
 IDLE, BUSY = 0.5, 0.1  # of the balancer's process
+SYNS_MIN = 3  # per second: fewer tell nothing
 PEER_MIN = 0.2  # of all packets before, that another balancer gets now
 NOTICED_BEFORE_NS = 60 * NS
 
@@ -35,6 +36,7 @@ def balancers(episode: Episode, doors: dict[str, Felt]) -> dict[str, Reading | N
         "pulse": _pulse(was, own),
         "process": _process(was, own),
         "overflow": _overflow(before, everything),
+        "accepts": _accepts(own),
         "half_open": _half_open(before, everything),
         "tracking": _tracking(everything),
         "backends": _backends(own),
@@ -58,17 +60,22 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _packets(second: Second) -> float | None:
-    known = _known(second.balancers.values(), lambda one: one.vip_packets)
-    return sum(known) if known else None
+def _packets(seconds: Iterable[Digest]) -> dict[str, float]:
+    """Packets per second for the address, by balancer, as far as they were counted."""
+    known: dict[str, list[float]] = {}
+    for each in seconds:
+        for name, one in each.second.balancers.items():
+            if one.vip_packets is not None:
+                known.setdefault(name, []).append(one.vip_packets)
+    return {name: sum(values) / len(values) for name, values in known.items()}
 
 
 def _ingress(episode: Episode) -> Reading | None:
     """Packets for the address at the balancers: how much of what came before still comes."""
-    was = _mean([packets for each in episode.before if (packets := _packets(each.second)) is not None])
-    now = _mean([packets for each in episode.settled if (packets := _packets(each.second)) is not None])
-    if not was or now is None:
-        return None
+    before, after = _packets(episode.before), _packets(episode.settled)
+    was, now = sum(before.values()), sum(after.values())
+    if not was or not before.keys() <= after.keys():
+        return None  # whom nobody could read is not idle
     if episode.during and episode.settled[0] is episode.during[0]:
         return None  # that second is half from before
     says = f"the balancers get {now:.0f} packets/s for the address, {was:.0f} before ({100 * now / was:.0f} %)"
@@ -183,6 +190,18 @@ def _overflow(was: Sequence[BalancerSecond], now: Sequence[BalancerSecond]) -> R
     if rate[1] >= 1 and rate[1] > 2 * rate[0]:
         return Reading("yes", f"the balancer's accept queue overflows {rate[1]:.0f} times per second")
     return Reading("no", "the balancer's accept queue does not overflow") if rate[1] < 1 else None
+
+
+def _accepts(own: Sequence[BalancerSecond]) -> Reading | None:
+    """Whether the SYNs that reach the balancer's machine become connections of its process."""
+    told = [(one.sessions, one.vip_syns) for one in own if one.sessions is not None and one.vip_syns is not None]
+    stood, syns = sum(each[0] for each in told), sum(each[1] for each in told)
+    if not told or syns < SYNS_MIN * len(told):
+        return None
+    says = f"of {syns:.0f} SYNs that reached the balancer's machine, {stood:.0f} became connections of its process"
+    if stood < 0.35 * syns:
+        return Reading("few", says)
+    return Reading("most", says) if stood > 0.7 * syns else None
 
 
 def _half_open(was: Sequence[BalancerSecond], now: Sequence[BalancerSecond]) -> Reading | None:

@@ -30,6 +30,7 @@ SEEN_BY: dict[str, Vantage] = {
     "listener": Vantage.BALANCER,
     "process": Vantage.BALANCER,
     "overflow": Vantage.BALANCER,
+    "accepts": Vantage.BALANCER,
     "half_open": Vantage.BALANCER,
     "tracking": Vantage.BALANCER,
     "backends": Vantage.BALANCER,
