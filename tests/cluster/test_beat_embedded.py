@@ -39,7 +39,7 @@ def test_it_passes_and_its_directory_is_complete(whole):
     assert {path.name for path in run.path.iterdir()} == {
         "campaign.yaml", "site.yaml", "plan.json", "events.parquet", "samples.parquet", "latency.parquet",
         "operations.parquet", "exhibits.parquet", "listings.json", "audit.jsonl", "summary.json", "report.html",
-        "junit.xml",
+        "junit.xml", "signals.jsonl",
         "lab-logs",
     }  # fmt: skip
     assert (run.path / "campaign.yaml").read_text() == (beat.folder / "c.yaml").read_text()
